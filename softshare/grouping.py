@@ -1,0 +1,117 @@
+"""Which weights may share templates: found by equal shape, or named."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+from torch.nn.modules.conv import _ConvNd
+
+
+@dataclass(frozen=True)
+class Member:
+    """One weight of a group: the parameter called `name` of `module`."""
+
+    label: str
+    module: nn.Module
+    name: str
+
+    @property
+    def parameter(self) -> nn.Parameter:
+        """The weight itself."""
+        return self.module._parameters[self.name]  # type: ignore[return-value]
+
+
+def find_groups(net: nn.Module) -> dict[str, list[Member]]:
+    """The model's own groups, else its convolutions and linear layers of equal class and shape.
+
+    Layers stand in the order of ``named_modules``. A weight that the model uses in two places,
+    or that is shared already, is left out, as are groups of one.
+    """
+    own = getattr(net, "sharing_groups", None)
+    if own is not None and not any("_slots" in m.__dict__ for m in net.modules()):
+        return resolve_groups(net, own())
+    uses = _uses(net)
+    found: dict[str, list[Member]] = {}
+    for path, module in net.named_modules():
+        weight = module._parameters.get("weight")
+        if weight is None or not isinstance(module, (_ConvNd, nn.Linear)):
+            continue
+        if uses[id(weight)] == 1:
+            shape = "x".join(map(str, weight.shape))
+            member = Member(path, module, "weight")
+            found.setdefault(f"{type(module).__name__} {shape}", []).append(member)
+    return {label: members for label, members in found.items() if len(members) > 1}
+
+
+def resolve_groups(
+    net: nn.Module, groups: Mapping[str, Sequence[str]] | Sequence[Sequence[str]]
+) -> dict[str, list[Member]]:
+    """Turns names into members, and refuses what cannot share."""
+    named = groups if isinstance(groups, Mapping) else _numbered(groups)
+    chosen = {str(label): [_member(net, n) for n in names] for label, names in named.items()}
+    uses = _uses(net)
+    seen: dict[int, str] = {}
+    for label, members in chosen.items():
+        if len(members) < 2:
+            raise ValueError(
+                f"A group shares between two layers or more; group {label!r} has {len(members)}."
+            )
+        for member in members:
+            weight = member.parameter
+            if id(weight) in seen:
+                raise ValueError(f"A weight joins one group, once; {member.label!r} stands twice.")
+            seen[id(weight)] = member.label
+            if uses[id(weight)] > 1:
+                raise ValueError(
+                    f"{member.label!r} is tied to another parameter of the model; untie it first "
+                    "or leave it out."
+                )
+            _check_alike(label, members[0], member)
+    return chosen
+
+
+def _numbered(groups: Sequence[Sequence[str]]) -> dict[str, Sequence[str]]:
+    if isinstance(groups, str) or any(isinstance(names, str) for names in groups):
+        raise ValueError(
+            f"groups is a list of lists of names, or a dict of such lists; got {groups!r}."
+        )
+    return {f"group {i}": names for i, names in enumerate(groups, start=1)}
+
+
+def _check_alike(label: str, first: Member, other: Member) -> None:
+    for what in ("shape", "dtype", "device", "requires_grad"):
+        a, b = getattr(first.parameter, what), getattr(other.parameter, what)
+        if a != b:
+            shown = (tuple(a), tuple(b)) if what == "shape" else (a, b)
+            raise ValueError(
+                f"Layers of a group must agree in {what} (Section 3); in group {label!r}, "
+                f"{first.label!r} has {shown[0]} and {other.label!r} has {shown[1]}."
+            )
+
+
+def _member(net: nn.Module, name: str) -> Member:
+    modules = dict(net.named_modules())
+    owner, _, tensor = name.rpartition(".")
+    for path, attribute in ((name, "weight"), (owner, tensor)):
+        module = modules.get(path)
+        if module is None or attribute not in module._parameters:
+            continue
+        weight = module._parameters[attribute]
+        if (
+            weight is None
+            and "_slots" in module.__dict__
+            and attribute in module.__dict__["_slots"]
+        ):
+            raise ValueError(f"{name!r} is shared already; unshare() the model to regroup it.")
+        if weight is not None and weight.dim() > 0:
+            return Member(name, module, attribute)
+    known = [p for p, m in modules.items() if m._parameters.get("weight") is not None]
+    shown = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
+    raise ValueError(f"No layer or weight is called {name!r} in this model; it has {shown}.")
+
+
+def _uses(net: nn.Module) -> Counter[int]:
+    return Counter(id(p) for m in net.modules() for p in m._parameters.values() if p is not None)
