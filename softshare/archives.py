@@ -12,25 +12,16 @@ import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["SUFFIXES", "Split", "Splits", "fingerprint", "read_image_folder", "stem"]
+from softshare.image_set import Split, Splits
+
+__all__ = ["SUFFIXES", "fingerprint", "read_image_folder", "stem"]
 
 SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
 _IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp"}
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
-
-Split = tuple[np.ndarray, np.ndarray]  # images (N, C, H, W) uint8, labels (N,) int64
-
-
-class Splits(NamedTuple):
-    """A labelled image set as arrays."""
-
-    classes: tuple[str, ...]
-    train: Split
-    test: Split
 
 
 def stem(path: Path) -> str:

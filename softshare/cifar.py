@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from softshare.archives import Splits
+from softshare.image_set import Splits
 
-__all__ = ["import_cifar", "load_cifar"]
+__all__ = ["NAMES", "import_cifar", "load_cifar"]
+
+NAMES = {"cifar10": "CIFAR10", "cifar100": "CIFAR100"}  # ours: torchvision's
 
 
 def load_cifar(name: str, root: Path, download: bool) -> Splits:
@@ -21,72 +23,75 @@ def load_cifar(name: str, root: Path, download: bool) -> Splits:
         FileNotFoundError: If it is not there, whole, and was not or could not be downloaded.
     """
     dataset = _dataset(name)
-    if not _is_whole(name, root):
-        archive, folder = root / dataset.filename, root / dataset.base_folder
+    archive, folder = root / dataset.filename, root / dataset.base_folder
+    try:
+        return _read(dataset, root)
+    except RuntimeError:  # torchvision's word for missing or damaged
         state = "is damaged" if archive.exists() or folder.exists() else "is missing"
-        reason = "downloading was not allowed"
-        if download:
-            try:
-                import_cifar(name, root)
-            except (OSError, RuntimeError) as error:
-                reason = f"downloading failed: {error}"
-        if not _is_whole(name, root):
-            raise FileNotFoundError(
-                f"{name} {state} (looked for {folder} and {archive}; {reason}); run "
-                f"`python -m softshare data {name}` on a machine with a network, or "
-                f"`python -m softshare data {name} --from {dataset.filename}` with a copy of "
-                f"{dataset.url}"
-            )
-    splits = [dataset(root, train=train) for train in (True, False)]
-    train, test = (
-        (np.ascontiguousarray(s.data.transpose(0, 3, 1, 2)), np.array(s.targets, dtype=np.int64))
-        for s in splits
-    )
-    return Splits(tuple(splits[0].classes), train, test)
+    reason: Exception | str = "downloading was not allowed"
+    if download or _is_official(dataset, archive):
+        try:
+            import_cifar(name, root)
+        except (OSError, RuntimeError) as error:
+            reason = error
+    try:
+        return _read(dataset, root)
+    except RuntimeError:
+        raise FileNotFoundError(
+            f"{name} {state}: looked for {folder} and {archive}, and could not fetch it "
+            f"({reason}); run `python -m softshare data {name}` where there is a network, or "
+            f"`python -m softshare data {name} --from ARCHIVE` with a copy of {dataset.url}"
+        ) from None
 
 
 def import_cifar(name: str, root: Path, archive: Path | None = None) -> None:
     """Put the set under ``root``, from a local copy of the official archive or the network.
 
+    It is unpacked aside and moved in one step, so that many runs may start on a new machine.
+
     Raises:
         ValueError: If ``archive`` is not the official file.
+        OSError, RuntimeError: If there is no room, or the download fails.
     """
-    from torchvision.datasets.utils import calculate_md5, check_integrity
+    from torchvision.datasets.utils import calculate_md5
 
     dataset = _dataset(name)
-    kept = root / dataset.filename
-    if archive is not None and (md5 := calculate_md5(archive)) != dataset.tgz_md5:
+    if archive is not None and not _is_official(dataset, archive):
         raise ValueError(
-            f"{archive} is not the official archive of {name}: its md5 is {md5} instead of "
-            f"{dataset.tgz_md5}; fetch {dataset.url} again"
+            f"{archive} is not the official archive of {name}: its md5 is "
+            f"{calculate_md5(archive)}, not {dataset.tgz_md5}; fetch {dataset.url} again"
         )
+    kept, folder = root / dataset.filename, root / dataset.base_folder
     root.mkdir(parents=True, exist_ok=True)
-    # Unpacked aside and moved in one step, so that many runs may start on a fresh machine.
     with tempfile.TemporaryDirectory(dir=root, prefix=f".{name}-") as temporary:
-        source = archive or (kept if check_integrity(kept, dataset.tgz_md5) else None)
-        if source is not None:
-            shutil.copyfile(source, Path(temporary, dataset.filename))
+        if archive is not None or _is_official(dataset, kept):
+            shutil.copyfile(archive or kept, Path(temporary, dataset.filename))
         dataset(temporary, download=True)
-        folder = root / dataset.base_folder
-        if folder.exists() and not _is_whole(name, root):
-            folder.rename(Path(temporary, "damaged"))
         Path(temporary, dataset.filename).replace(kept)
-        if not folder.exists():
+        try:
+            dataset(root)  # whole: another process was quicker
+        except RuntimeError:
+            if folder.exists():
+                folder.rename(Path(temporary, "former"))
             Path(temporary, dataset.base_folder).rename(folder)
 
 
-def _is_whole(name: str, root: Path) -> bool:
+def _read(dataset: Any, root: Path) -> Splits:
+    sets = [dataset(root, train=train) for train in (True, False)]
+    train, test = (
+        (np.ascontiguousarray(s.data.transpose(0, 3, 1, 2)), np.array(s.targets, dtype=np.int64))
+        for s in sets
+    )
+    return Splits(tuple(sets[0].classes), train, test)
+
+
+def _is_official(dataset: Any, archive: Path) -> bool:
     from torchvision.datasets.utils import check_integrity
 
-    dataset = _dataset(name)
-    files = [*dataset.train_list, *dataset.test_list]
-    files.append([dataset.meta["filename"], dataset.meta["md5"]])
-    return all(check_integrity(root / dataset.base_folder / file, md5) for file, md5 in files)
+    return bool(check_integrity(archive, dataset.tgz_md5))
 
 
 def _dataset(name: str) -> Any:
     import torchvision
 
-    return {"cifar10": torchvision.datasets.CIFAR10, "cifar100": torchvision.datasets.CIFAR100}[
-        name
-    ]
+    return getattr(torchvision.datasets, NAMES[name])

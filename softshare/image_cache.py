@@ -2,67 +2,79 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 import warnings
-import zipfile
-import zlib
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import torch
 
-from softshare.archives import Split, Splits
+from softshare.image_set import ImageSet, checksum
 
-__all__ = ["checksum", "read", "save"]
-
-_ARRAYS = ("classes", "train_images", "train_labels", "test_images", "test_labels")
-
-
-def checksum(split: Split) -> str:
-    """ "sha256:" and the digest of the bytes of images and labels."""
-    digest = hashlib.sha256()
-    for array in split:
-        digest.update(np.ascontiguousarray(array).data)
-    return f"sha256:{digest.hexdigest()}"
+__all__ = ["read", "save"]
 
 
-def save(path: Path, splits: Splits) -> None:
-    """Write ``splits`` to ``path`` (.npz) in one step, whoever else is writing it."""
+def save(path: Path, train: ImageSet, test: ImageSet) -> None:
+    """Write both splits to ``path`` (.npz) in one step, whoever else is writing it.
+
+    Raises:
+        OSError: If there is no room or no permission; nothing is left behind.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrays: dict[str, Any] = dict(
-        zip(_ARRAYS, (np.array(splits.classes), *splits.train, *splits.test), strict=True)
-    )
-    sums = np.array([checksum(splits.train), checksum(splits.test)])
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with temporary.open("wb") as file:
-            np.savez(file, checksums=sums, **arrays)
+            np.savez(
+                file,
+                classes=np.array(train.classes),
+                checksums=np.array([train.checksum, test.checksum]),
+                statistics=torch.stack((train.mean, train.std)).numpy(),
+                train_images=train.images.numpy(),
+                train_labels=train.labels.numpy(),
+                test_images=test.images.numpy(),
+                test_labels=test.labels.numpy(),
+            )
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def read(path: Path) -> Splits | None:
+def read(path: Path, name: str) -> tuple[ImageSet, ImageSet] | None:
     """Read what `save` wrote; None if there is nothing, or nothing sound.
 
     A damaged file is named in a warning and set aside, for the caller to make a new one.
     """
-    if not path.exists():
-        return None
     try:
-        with np.load(path, allow_pickle=False) as file:
-            classes, *arrays = (file[name] for name in _ARRAYS)
-            sums = file["checksums"].tolist()
-        splits = Splits(tuple(classes.tolist()), (arrays[0], arrays[1]), (arrays[2], arrays[3]))
-        if sums != [checksum(splits.train), checksum(splits.test)]:
-            raise ValueError("its checksum is another")
-        return splits
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        aside = path.with_name(f"{path.name}.damaged")
-        path.replace(aside)
-        warnings.warn(
-            f"the decoded images in {path} are damaged ({error}); set aside as {aside.name}",
-            stacklevel=2,
-        )
+        file = path.open("rb")
+    except FileNotFoundError:
         return None
+    with file:
+        try:
+            return _parse(file, name)
+        except MemoryError:
+            raise
+        except Exception as error:  # broken bytes can fail anywhere in the reader
+            reason = str(error) or type(error).__name__
+    aside = path.with_name(f"{path.name}.damaged")
+    with suppress(FileNotFoundError):  # another process was quicker
+        path.replace(aside)
+    warnings.warn(
+        f"the decoded images in {path} are damaged ({reason}); set aside as {aside.name}",
+        stacklevel=2,
+    )
+    return None
+
+
+def _parse(file: object, name: str) -> tuple[ImageSet, ImageSet]:
+    with np.load(file, allow_pickle=False) as arrays:  # type: ignore[arg-type]
+        classes = tuple(arrays["classes"].tolist())
+        mean, std = torch.from_numpy(arrays["statistics"])
+        sets = []
+        for split, expected in zip(("train", "test"), arrays["checksums"].tolist(), strict=True):
+            images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
+            if checksum(images, labels) != expected:
+                raise ValueError(f"the checksum of {split} is another")
+            tensors = torch.from_numpy(images), torch.from_numpy(labels)
+            sets.append(ImageSet(name, *tensors, classes, mean, std, expected))
+    return sets[0], sets[1]
