@@ -23,7 +23,7 @@ __all__ = ["WINDOWS", "examples", "f1", "phase"]
 WINDOWS = (5, 9, 13, 17, 21)
 """Cells across the window that holds both queries, for phases 1 to 5."""
 
-_CHUNK = 1024  # grids searched together: n words a row stay in the cache of one core
+_CHUNK = 1280  # grids searched together: the words of a wave stay in the cache of one core
 _BITS = 20  # an obstacle probability is rounded to a multiple of 2**-20
 _SEEDS = 2**32  # PyTorch's CPU generator reads 32 bits of a seed
 
@@ -228,7 +228,7 @@ def _shortest_paths(free: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
     waiting = torch.ones_like(free[0], dtype=torch.bool)  # (n,)
     found = ~waiting
     step = 0
-    while step % 8 or waiting.any():  # the test costs a wait for the device
+    while step % 8 or waiting.any():  # to ask costs a wait for the device: every 8 steps
         end = step % 2
         step += 1
         grown = _neighbours(reached[end]) & free | reached[end]
@@ -236,9 +236,11 @@ def _shortest_paths(free: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
         reached[end] = grown
         shared = fronts[end][-1] & fronts[1 - end][-1] & -waiting.to(free.dtype)
         meetings.append(shared)
-        met = (shared != 0).any(0)
+        met = shared.any(0)
         found |= met
-        waiting &= ~met & (fronts[end][-1] != 0).any(0)  # an end that cannot grow is cut off
+        waiting &= ~met
+        if step % 8 == 0:
+            waiting &= fronts[0][-1].any(0) & fronts[1][-1].any(0)  # else an end is cut off
     paths = torch.zeros_like(free)
     meetings.append(paths)
     for end in (0, 1):
@@ -263,5 +265,6 @@ def _unpack(words: Tensor, size: int) -> Tensor:
     """Words (H, n) to cells (n, H, W) of 0 and 1, uint8, by a table of the 256 bytes."""
     bits = torch.arange(256, device=words.device)[:, None] >> torch.arange(8, device=words.device)
     table = (bits & 1).to(torch.uint8).view(torch.int64).flatten()  # eight cells an entry
-    cells = table[words.t()[..., None].contiguous().view(torch.uint8).int()].view(torch.uint8)
-    return cells[..., :size]
+    eights = words.t()[..., None].contiguous().view(torch.uint8)  # (n, H, bytes a word)
+    cells = table.index_select(0, eights.int().flatten()).view(torch.uint8)
+    return cells.view(*eights.shape[:2], -1)[..., :size]
