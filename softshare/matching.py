@@ -1,0 +1,144 @@
+"""Which row of a printed table a run belongs to, and where its recipe leaves the paper's."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+PROFILES = ("paper", "fast", "smoke")
+# fields that tell which row, data set or average a run belongs to, not how it was trained
+IDENTITY = ("model", "data", "profile", "seed", "dropout", "cutout")
+
+
+class Recorded(Protocol):
+    """What is read of a run: recipe (a dataclass), data (name, checksum), result by measure."""
+
+    @property
+    def recipe(self) -> Any: ...
+    @property
+    def data(self) -> Any: ...
+    @property
+    def result(self) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Place:
+    """A run's place in a table: a row of its own, one that it stands in for, or none."""
+
+    row: dict[str, Any] | None
+    own: bool
+
+
+def by_setting(runs: Iterable[Recorded]) -> list[list[Recorded]]:
+    """Lists of runs on one content of data that differ in the seed alone, best profile first.
+
+    Raises:
+        ValueError: Two runs share recipe and seed: one would be counted twice.
+    """
+    groups: dict[str, dict[int, Recorded]] = {}
+    for run in runs:
+        fields = dataclasses.asdict(run.recipe)
+        seed = fields.pop("seed")
+        group = groups.setdefault(repr((fields, variant(run), run.data.get("checksum"))), {})
+        if seed in group:
+            raise ValueError(
+                f"each run counts once, and two of {run.recipe.model} on {variant(run)} "
+                f"share recipe and seed {seed}; pass one of them"
+            )
+        group[seed] = run
+    lists = [[group[seed] for seed in sorted(group)] for group in groups.values()]
+    return sorted(lists, key=lambda group: _order(group[0]))
+
+
+def place(run: Recorded, name: str, tables: dict[str, Any]) -> Place | None:
+    """Where a run belongs in a table, None if it belongs in another one or nowhere.
+
+    Its row has its model, dropout and cutout. A model that is in no row stands in for the row
+    that has its name but for the width, the nearest one ("wrn-28-1" for WRN 28-10). Any other is
+    shown without a row if the table has its data set and its dropout and cutout.
+    """
+    recipe, table = run.recipe, tables[name]
+    others = [other for key, other in tables.items() if key != name]
+    if row := _row(recipe, table):
+        return Place(row, own=True)
+    if any(_row(recipe, other) for other in others):
+        return None
+    if row := _stand_in(recipe, table):
+        return Place(row, own=False)
+    if any(_stand_in(recipe, other) for other in others):
+        return None
+    sets = [about["data"] for about in table["columns"].values()]
+    alike = any(_options(row["options"]) == _trained(recipe) for row in table["rows"])
+    return Place(None, own=False) if alike and data_set(run) in sets else None
+
+
+def variant(run: Recorded) -> str:
+    """The data set a run was trained on, by the name of what was read, not of what was asked."""
+    return run.data.get("name", run.recipe.data)
+
+
+def data_set(run: Recorded) -> str:
+    """The data set that the variant is a copy of: cifar10 for cifar10-jpeg."""
+    return variant(run).partition("-")[0]
+
+
+def departures(recipe: Any, settings: dict[str, Any]) -> list[str]:
+    """Where a recipe leaves the paper's settings, and where the paper is silent, its own defaults.
+
+    Args:
+        recipe: A dataclass of settings whose defaults are plain values.
+        settings: The paper's, by name of the recipe's field; milestones in epochs.
+    """
+    found = []
+    for field in dataclasses.fields(recipe):
+        ours = getattr(recipe, field.name)
+        paper = settings.get(field.name, field.default)
+        if field.name == "milestones":  # a recipe has fractions, the paper epochs
+            paper = tuple(epoch / settings["epochs"] for epoch in paper)
+            same = len(ours) == len(paper) and all(map(math.isclose, ours, paper))
+        else:
+            same = math.isclose(ours, paper) if isinstance(ours, float) else ours == paper
+        if field.name not in IDENTITY and not same:
+            found.append(f"{field.name} {ours}, not {paper}")
+    return found
+
+
+def _order(run: Recorded) -> tuple[int, str, str]:
+    profile = run.recipe.profile
+    rank = PROFILES.index(profile) if profile in PROFILES else len(PROFILES)
+    return rank, variant(run), run.recipe.model
+
+
+def _options(options: dict[str, Any]) -> tuple[float, int]:
+    return options.get("dropout", 0.0), options.get("cutout", 0)
+
+
+def _trained(recipe: Any) -> tuple[float, int]:
+    return recipe.dropout, recipe.cutout
+
+
+def _row(recipe: Any, table: dict[str, Any]) -> dict[str, Any] | None:
+    for row in table["rows"]:
+        if row["model"] == recipe.model and _options(row["options"]) == _trained(recipe):
+            return row
+    return None
+
+
+def _stand_in(recipe: Any, table: dict[str, Any]) -> dict[str, Any] | None:
+    kind, width = _kind(recipe.model)
+    alike = [
+        row
+        for row in table["rows"]
+        if kind and _kind(row["model"])[0] == kind and _options(row["options"]) == _trained(recipe)
+    ]
+    return min(alike, key=lambda row: abs(_kind(row["model"])[1] - width), default=None)
+
+
+def _kind(model: str | None) -> tuple[str, int]:
+    """A model's name without the width, and the width: ("swrn-28-*-2", 10)."""
+    parts = re.fullmatch(r"(s?wrn-\d+)-(\d+)(-\d+)?", model or "")
+    return (f"{parts[1]}-*{parts[3] or ''}", int(parts[2])) if parts else ("", 0)
