@@ -1,0 +1,186 @@
+"""Run records: the only source of results."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from softshare import storage
+from softshare.paths import runs_root
+from softshare.recipe import Recipe
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model trained once, and what came of it; plain values, kept as JSON.
+
+    Attributes:
+        recipe: what was asked for.
+        model: ``name``, ``parameters``, ``macs`` of one example's forward pass, ``groups``.
+        data: ``name``, ``checksum`` of the content, numbers of ``train`` and ``test`` examples.
+        curves: one list per quantity, one entry per epoch: ``epoch``, ``phase``, ``lr``, ``loss``
+            and ``test_error`` in per cent or ``f1`` in [0, 1].
+        result: the last entry of the metric's curve, never the best.
+        coefficients: alpha by epoch (``"0"`` before training) and group, ``(L, k)``.
+        folded: error of the network folded at each distinct threshold, where it was measured.
+        cost: ``seconds`` of training, ``images_per_second``, ``peak_memory_bytes``.
+        origin: device, versions, precision, threads, commit and date.
+
+    Example:
+        >>> run = Run(Recipe("wrn-28-1"), result={"test_error": 9.5})
+        >>> run.test_error, run.seed, run.metric
+        (9.5, 0, 'test_error')
+        >>> run.path
+        'cifar10/paper/wrn-28-1/seed0-0f9bb3a1b4.json'
+    """
+
+    recipe: Recipe
+    model: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    curves: dict[str, list[Any]] = field(default_factory=dict)
+    result: dict[str, float] = field(default_factory=dict)
+    coefficients: dict[str, dict[str, list[list[float]]]] = field(default_factory=dict)
+    folded: list[dict[str, float]] = field(default_factory=list)
+    cost: dict[str, Any] = field(default_factory=dict)
+    origin: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The recipe's key."""
+        return self.recipe.key
+
+    @property
+    def path(self) -> str:
+        """Place of the record below the folder of runs; its parts name the table's cell."""
+        return self.recipe.path
+
+    @property
+    def profile(self) -> str:
+        """The recipe's profile."""
+        return self.recipe.profile
+
+    @property
+    def seed(self) -> int:
+        """The recipe's seed."""
+        return self.recipe.seed
+
+    @property
+    def metric(self) -> str:
+        """``test_error`` or ``f1``."""
+        return next(iter(self.result))
+
+    @property
+    def test_error(self) -> float:
+        """Error on the test set after the last epoch, in per cent."""
+        return self.result["test_error"]
+
+    @property
+    def f1(self) -> float:
+        """F1 on the held-out examples of the last phase after the last epoch, in [0, 1]."""
+        return self.result["f1"]
+
+    def save(self, root: Path | None = None) -> Path:
+        """Writes the record whole or not at all, with its checksum, below `root`.
+
+        Raises:
+            OSError: the place is full or not writable.
+        """
+        content = {"format": FORMAT} | asdict(self)
+        content["sha256"] = _digest(content)
+        path = (root or runs_root()) / self.path
+        storage.write(path, (_text(content) + "\n").encode())
+        return path
+
+    @staticmethod
+    def load(path: Path | str) -> Run:
+        """Reads a record and checks it.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            Damaged: it is not JSON, lacks a field, or does not match its checksum.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no record {path}.")
+        try:
+            content = json.loads(path.read_text())
+            digest = content.pop("sha256")
+            version = content.pop("format")
+            intact = digest == _digest({"format": version} | content)
+        except (ValueError, KeyError, AttributeError, UnicodeDecodeError) as error:
+            raise storage.Damaged(
+                f"The record {path} is damaged: it is not a whole record."
+            ) from error
+        if not intact:
+            raise storage.Damaged(f"The record {path} is damaged: its checksum does not match.")
+        if version != FORMAT:
+            raise ValueError(
+                f"This version reads records of format {FORMAT}; {path} has format {version}. "
+                "Update softshare."
+            )
+        recipe = Recipe(**content.pop("recipe"))
+        return Run(recipe, **content)
+
+
+def load_runs(root: Path | str | None = None, **settings: Any) -> list[Run]:
+    """The records below a folder, all or those whose recipe has the given settings.
+
+    Args:
+        root: folder of records. Default: ``data/runs`` of the checkout.
+        **settings: fields of `Recipe` with the wanted value, or a list of wanted values.
+
+    Returns:
+        Runs in order of their paths.
+
+    Raises:
+        ValueError: a setting that recipes do not have.
+        Damaged: a record that fails its check, named.
+
+    Example:
+        >>> load_runs("no/such/folder", model="swrn-28-10-2")
+        []
+        >>> load_runs(modle="wrn-28-1")
+        Traceback (most recent call last):
+        ...
+        ValueError: A recipe has no setting 'modle'.
+    """
+    known = {f.name for f in fields(Recipe)}
+    for name in settings:
+        if name not in known:
+            raise ValueError(f"A recipe has no setting {name!r}.")
+    wanted = {
+        name: value if isinstance(value, (list, tuple, set)) and name != "milestones" else [value]
+        for name, value in settings.items()
+    }
+    paths = sorted(Path(root or runs_root()).glob("**/seed*-*.json"))
+    runs = [Run.load(path) for path in paths]
+    return [
+        run for run in runs if all(getattr(run.recipe, n) in values for n, values in wanted.items())
+    ]
+
+
+def _text(content: Mapping[str, Any]) -> str:
+    """JSON with one line per curve: small in git, and a changed number is one changed line."""
+    lines = []
+    for name, value in content.items():
+        if (
+            isinstance(value, dict)
+            and value
+            and isinstance(next(iter(value.values())), (list, dict))
+        ):
+            inner = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in value.items())
+            lines.append(f" {json.dumps(name)}: {{\n{inner}\n }}")
+        else:
+            lines.append(f" {json.dumps(name)}: {json.dumps(value)}")
+    return "{\n" + ",\n".join(lines) + "\n}"
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    canonical = json.dumps(content, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,77 @@
+"""Files that are whole or absent: atomic writes, checked reads."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_HEAD = b"softshare-checkpoint-1\n"
+
+
+class Damaged(ValueError):
+    """A file that is not what was written."""
+
+
+def write(path: Path, content: bytes) -> None:
+    """Replaces a file in one step: a reader sees the old content or the new, never a part.
+
+    Raises:
+        OSError: the disk is full or not writable; what was there stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise OSError(
+            error.errno,
+            f"Could not write {path} ({error.strerror}); what was there before is untouched. "
+            "Free some space or set SOFTSHARE_DATA to a writable folder",
+        ) from error
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Writes tensors and plain values with their checksum."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    content = buffer.getvalue()
+    write(path, _HEAD + hashlib.sha256(content).digest() + content)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Reads what `save_checkpoint` wrote, without executing anything in it.
+
+    Raises:
+        Damaged: the content does not match its checksum.
+    """
+    content = path.read_bytes()
+    body = content[len(_HEAD) + 32 :]
+    digest = content[len(_HEAD) : len(_HEAD) + 32]
+    if not content.startswith(_HEAD) or hashlib.sha256(body).digest() != digest:
+        raise Damaged(f"The checkpoint {path} is damaged: its checksum does not match.")
+    state: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    return state
+
+
+def set_aside(path: Path, why: str) -> Path:
+    """Renames a damaged file, says so, and returns its new place."""
+    place = path.with_name(path.name + ".damaged")
+    os.replace(path, place)
+    warnings.warn(f"{why} It was set aside as {place.name}; the run is trained anew.", stacklevel=3)
+    return place
