@@ -1,0 +1,103 @@
+"""The paper as jobs: a run is a record, a page is an executed notebook.
+
+snakemake --cores 1 table1                          one page and the runs it is made of
+snakemake --cores 1 --config profile=fast all       everything, on the short schedule
+snakemake --executor slurm --jobs 20 all            the same on a cluster, a GPU a run
+snakemake --config seeds=1 cifar10=cifar10-jpeg ... fewer seeds; another set in place of one
+
+A record that is there is never trained again, and a job that was cut off resumes.
+"""
+
+import os
+import sys
+
+from softshare import paper
+from softshare.paths import runs_root
+from softshare.recipe import for_profile
+
+PROFILE = config.get("profile", "paper")
+SEEDS = range(int(config.get("seeds", 5)))
+RUNS = os.path.relpath(runs_root())
+
+
+def recipes(model, data, options):
+    """One model on one data set, a recipe a seed."""
+    instead = config.get(data, data)
+    return [for_profile(model, instead, PROFILE, seed=seed, **options) for seed in SEEDS]
+
+
+def table(name):
+    """Every row that this library builds, on every data set of the table."""
+    columns = paper.load()["tables"][name]["columns"].values()
+    own = [row for row in paper.rows(name) if row["model"]]
+    return [
+        recipe
+        for row in own
+        for data in dict.fromkeys(column["data"] for column in columns)
+        for recipe in recipes(row["model"], data, row["options"])
+    ]
+
+
+def figure(name):
+    """The network or networks that a figure shows."""
+    shown = paper.load()["figures"][name]
+    models = shown["models"]["value"] if "models" in shown else [shown["model"]["value"]]
+    data = shown["data"]["value"] if "data" in shown else None
+    return [r for model in models for r in recipes(model, data, {})]
+
+
+PAGES = {name: table(name) for name in ("table1", "table2", "table4")}
+PAGES |= {name: figure(name) for name in ("figure4", "figure5", "figure6", "figure7", "figure8")}
+PAGES["figure3"] = PAGES["table1"] + PAGES["table2"]
+RECIPES = {recipe.path: recipe for page in PAGES.values() for recipe in page}
+
+
+def flags(wildcards):
+    """The command-line options that ask for the recipe of a record."""
+    recipe = RECIPES[f"{wildcards.record}.json"]
+    base = for_profile(recipe.model, recipe.data, recipe.profile).changes()
+    asked = {name: value for name, value in recipe.changes().items() if base.get(name) != value}
+    asked |= {"data": recipe.data, "profile": recipe.profile, "seed": recipe.seed}
+    return recipe.model + "".join(f" --{name} {asked[name]}" for name in sorted(asked))
+
+
+rule all:
+    input:
+        expand("executed/{page}.ipynb", page=PAGES),
+
+
+for page in PAGES:
+
+    rule:
+        name:
+            page
+        input:
+            f"executed/{page}.ipynb",
+
+
+rule notebook:
+    input:
+        source="notebooks/{page}.ipynb",
+        records=lambda wildcards: [f"{RUNS}/{recipe.path}" for recipe in PAGES[wildcards.page]],
+    output:
+        "executed/{page}.ipynb",
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    shell:
+        "{sys.executable} -m papermill {input.source} {output} -k python3"
+
+
+rule train:
+    output:
+        update(RUNS + "/{record}.json"),  # softshare replaces a record whole; do not delete it first
+    params:
+        flags=flags,
+    threads: 4
+    retries: 3
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=240,
+    shell:
+        "{sys.executable} -m softshare train {params.flags}"

@@ -1,0 +1,64 @@
+"""The workflow plans one job a missing record and one a page, and nothing twice."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from softshare import paper
+from softshare.recipe import for_profile
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ["table1", "table2", "table4", *(f"figure{n}" for n in range(3, 9))]
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("snakemake") is None, reason="snakemake is not installed"
+)
+
+
+def plan(folder: Path, *arguments: str) -> str:
+    """What `snakemake -n` would do in a folder that has the pages but no records."""
+    (folder / "notebooks").mkdir(exist_ok=True)
+    for page in PAGES:
+        (folder / "notebooks" / f"{page}.ipynb").touch()
+    command = [sys.executable, "-m", "snakemake", "-n", "-p", "--cores", "1"]
+    command += ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder), *arguments]
+    environment = os.environ | {"SOFTSHARE_DATA": str(folder / "data")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def jobs(text: str, rule: str) -> int:
+    found = re.search(rf"^{rule}\s+(\d+)$", text, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def test_a_table_trains_every_row_on_every_set_with_every_seed(tmp_path: Path) -> None:
+    own = [row for row in paper.rows("table1") if row["model"]]
+    text = plan(tmp_path, "table1")
+    assert jobs(text, "train") == len(own) * 2 * 5
+    assert jobs(text, "notebook") == 1
+    trained = re.findall(r"-m softshare train (.+)", text)
+    assert "wrn-28-10 --data cifar100 --dropout 0.3 --profile paper --seed 4" in trained
+    assert len(set(trained)) == len(trained)
+
+
+def test_a_recorded_run_is_not_trained_and_settings_reach_every_job(tmp_path: Path) -> None:
+    settings = ["--config", "profile=fast", "seeds=2", "cifar10=cifar10-jpeg", "--"]
+    recipe = for_profile("swrn-40-8-8", "cifar10-jpeg", "fast", seed=1)
+    record = tmp_path / "data" / "runs" / recipe.path
+    record.parent.mkdir(parents=True)
+    record.touch()
+    text = plan(tmp_path, *settings, "figure7")
+    assert re.findall(r"-m softshare train (.+)", text) == [
+        "swrn-40-8-8 --data cifar10-jpeg --profile fast --seed 0"
+    ]
+
+
+def test_the_whole_paper_is_planned(tmp_path: Path) -> None:
+    assert jobs(plan(tmp_path, "all"), "notebook") == len(PAGES)
