@@ -8,15 +8,14 @@ how the network is judged. Here:
   window around the first, clipped to the grid, so the two always differ;
 * an example without a path is drawn again, obstacles included: every target holds both queries;
 * the held-out set of a phase is drawn like its training set, from another seed.
-
-Breadth-first search runs on all grids at once: a row of cells is one integer, a wave of the
-search a few shifts and bitwise operations on (H, n) words, grown from both queries in turn.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from softshare.path_search import full_row, search, unpack, word
 
 __all__ = ["WINDOWS", "examples", "f1", "phase"]
 
@@ -80,12 +79,12 @@ def examples(
         ends = _queries(window, size, generator)  # (2, H, chunk)
         queries = ends[0] | ends[1]  # (H, chunk)
         blocked = _obstacles(obstacles, size, generator) & ~queries
-        paths, found = _shortest_paths(~blocked & _row(size), ends)
+        paths, found = search(~blocked & full_row(size), ends)
         kept = found.nonzero().flatten()[: n - done]
         rows = slice(done, done + len(kept))
-        inputs[rows, 0] = _unpack(queries[:, kept], size)
-        inputs[rows, 1] = _unpack(blocked[:, kept], size)
-        targets[rows, 0] = _unpack(paths[:, kept], size)
+        inputs[rows, 0] = unpack(queries[:, kept], size)
+        inputs[rows, 1] = unpack(blocked[:, kept], size)
+        targets[rows, 0] = unpack(paths[:, kept], size)
         done += len(kept)
     return inputs, targets
 
@@ -171,15 +170,6 @@ def _check_seed(seed: int, limit: int) -> None:
         raise ValueError(f"a seed lies in 0 to {limit - 1}; got seed={seed}: pass one in range")
 
 
-def _word(size: int) -> torch.dtype:
-    return torch.int32 if size <= 32 else torch.int64
-
-
-def _row(size: int) -> int:
-    """The word with all cells of a row set; -1 fills a word without overflow."""
-    return -1 if size in (32, 64) else (1 << size) - 1
-
-
 def _queries(window: int, size: int, generator: torch.Generator) -> Tensor:
     """Two query cells for each grid of a chunk, as words (2, H, chunk) of one bit each."""
 
@@ -194,8 +184,8 @@ def _queries(window: int, size: int, generator: torch.Generator) -> Tensor:
     cell = draw(height * width - 1)
     cell += cell >= (y - top) * width + x - left  # skip the first query
     rows = torch.stack((y, top + cell // width))
-    columns = torch.stack((x, left + cell % width)).to(_word(size))
-    words = torch.zeros(2, size, _CHUNK, dtype=_word(size), device=device)
+    columns = torch.stack((x, left + cell % width)).to(word(size))
+    words = torch.zeros(2, size, _CHUNK, dtype=word(size), device=device)
     return words.scatter_(1, rows[:, None], (torch.ones_like(columns) << columns)[:, None])
 
 
@@ -205,66 +195,11 @@ def _obstacles(probability: float, size: int, generator: torch.Generator) -> Ten
     Each bit compares a binary fraction of fair coins, one plane of words a digit, with the
     probability, from the last digit to the first.
     """
-    shape = (size, _CHUNK * _word(size).itemsize // 8)
+    shape = (size, _CHUNK * word(size).itemsize // 8)
     plane = torch.empty(shape, dtype=torch.int64, device=generator.device)
     words = torch.zeros_like(plane)
     fraction = min(round(probability * 2**_BITS), 2**_BITS - 1)
     for digit in range(_BITS):
         plane.random_(-(2**63), None, generator=generator)
         words = words | plane if fraction >> digit & 1 else words & plane
-    return words.view(_word(size)) & _row(size)
-
-
-def _shortest_paths(free: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
-    """Path cells (H, n) as words and whether there is a path (n,), from free cells (H, n).
-
-    The two ends grow in turn. When the fronts of example i first share cells, after step d,
-    these lie ceil(d/2) moves from end 0 and floor(d/2) from end 1, and d is the distance; all
-    other path cells are found by walking from them back to either end through the fronts.
-    """
-    reached = [ends[0], ends[1]]
-    fronts = [[ends[0]], [ends[1]]]  # fronts[e][r]: the cells r moves from end e
-    meetings = [torch.zeros_like(free)]  # meetings[d]: shared cells where the distance is d
-    waiting = torch.ones_like(free[0], dtype=torch.bool)  # (n,)
-    found = ~waiting
-    step = 0
-    while step % 8 or waiting.any():  # to ask costs a wait for the device: every 8 steps
-        end = step % 2
-        step += 1
-        grown = _neighbours(reached[end]) & free | reached[end]
-        fronts[end].append(grown ^ reached[end])
-        reached[end] = grown
-        shared = fronts[end][-1] & fronts[1 - end][-1] & -waiting.to(free.dtype)
-        meetings.append(shared)
-        met = shared.any(0)
-        found |= met
-        waiting &= ~met
-        if step % 8 == 0:
-            waiting &= fronts[0][-1].any(0) & fronts[1][-1].any(0)  # else an end is cut off
-    paths = torch.zeros_like(free)
-    meetings.append(paths)
-    for end in (0, 1):
-        cells = torch.zeros_like(free)
-        for moves in range(len(fronts[end]) - 1, -1, -1):
-            first = 2 * moves - 1 + end  # front r of end 0 is met at steps 2r - 1 and 2r
-            start = meetings[max(first, 0)] | meetings[first + 1]
-            cells = (_neighbours(cells) | start) & fronts[end][moves]
-            paths = paths | cells
-    return paths, found
-
-
-def _neighbours(cells: Tensor) -> Tensor:
-    """Cells one move away from those set in the words (H, n), with bits outside the row."""
-    out = cells << 1 | cells >> 1
-    out[1:] |= cells[:-1]
-    out[:-1] |= cells[1:]
-    return out
-
-
-def _unpack(words: Tensor, size: int) -> Tensor:
-    """Words (H, n) to cells (n, H, W) of 0 and 1, uint8, by a table of the 256 bytes."""
-    bits = torch.arange(256, device=words.device)[:, None] >> torch.arange(8, device=words.device)
-    table = (bits & 1).to(torch.uint8).view(torch.int64).flatten()  # eight cells an entry
-    eights = words.t()[..., None].contiguous().view(torch.uint8)  # (n, H, bytes a word)
-    cells = table.index_select(0, eights.int().flatten()).view(torch.uint8)
-    return cells.view(*eights.shape[:2], -1)[..., :size]
+    return words.view(word(size)) & full_row(size)
