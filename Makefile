@@ -30,6 +30,7 @@ env: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "softshare needs Python 3.11 or later; point PYTHON at one: make PYTHON=python3.12"; exit 1; }
+	@echo "Setting up .venv: PyTorch and the tools, a download of some gigabytes"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[book,test,workflow]'
 	touch $@

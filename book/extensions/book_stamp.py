@@ -19,10 +19,10 @@ def commit(root: Path) -> str:
 
 def stamp(app: Sphinx, config: Config) -> None:
     root = Path(app.srcdir).parent
-    source = f"commit {commit(root)}, " if commit(root) else ""
-    config.html_theme_options["extra_footer"] = (
-        f"<p>Built from {source}records and library {fingerprint(root)}.</p>"
-    )
+    sources = f"records and library {fingerprint(root)}"
+    if checkout := commit(root):
+        sources = f"commit {checkout}, {sources}"
+    config.html_theme_options["extra_footer"] = f"<p>Built from {sources}.</p>"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
