@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from threading import get_ident
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -41,19 +44,19 @@ class TemplateBank(nn.Module):
         self, templates: Tensor, coefficients: Tensor, layers: Sequence[str], label: str = ""
     ) -> None:
         super().__init__()
-        expected = (len(layers), len(templates))
-        if templates.dim() < 2 or tuple(coefficients.shape) != expected:
+        expected = (len(layers), *templates.shape[:1])
+        if templates.dim() < 2 or 0 in expected or tuple(coefficients.shape) != expected:
             raise ValueError(
                 "A bank needs templates of shape (k, *weight shape) and coefficients of shape "
-                f"(layers, k) = {expected}; got {tuple(templates.shape)} and "
-                f"{tuple(coefficients.shape)}."
+                f"(layers, k) for {len(layers)} layers, k 1 or more; got "
+                f"{tuple(templates.shape)} and {tuple(coefficients.shape)}."
             )
         self.templates = nn.Parameter(templates.flatten(0, 1))  # (k·o, i, h, w)
         self.coefficients = nn.Parameter(coefficients)  # (L, k)
         self.layers = tuple(layers)
         self.label = label
-        self._open: tuple[Tensor, ...] | None = None
-        self._baked: tuple[tuple, tuple[Tensor, ...]] | None = None
+        self._open: tuple[int, tuple[Tensor, ...]] | None = None  # (thread, weights)
+        self._baked: tuple[list, list[Tensor], tuple[Tensor, ...]] | None = None
 
     def weights(self) -> tuple[Tensor, ...]:
         """All L weights, in float32 also under autocast, from one matrix product."""
@@ -61,38 +64,60 @@ class TemplateBank(nn.Module):
 
     def weight(self, layer: int) -> Tensor:
         """The weight of one layer: of the open forward pass, else mixed for this call alone."""
-        if self._open is not None:
-            return self._open[layer]
+        opened = self._open
+        if opened is not None and (torch.compiler.is_compiling() or opened[0] == get_ident()):
+            return opened[1][layer]
         alone = self.coefficients[layer : layer + 1]
         if torch.compiler.is_compiling() or not torch.is_grad_enabled():
             return self._mix(alone)[0]
         # Activation checkpointing counts the tensors that a block saves. A block recomputed in
         # backward mixes its own weight, which the first pass did not; the inner hooks hide that.
-        with torch.autograd.graph.saved_tensors_hooks(_same, _same):
+        with ExitStack() as stack:
+            with suppress(RuntimeError):  # torch.func allows no hooks, and checkpoints nothing
+                stack.enter_context(torch.autograd.graph.saved_tensors_hooks(_same, _same))
             return self._mix(alone)[0]
 
     def open(self) -> None:
-        """Mixes all weights for one forward pass; in eval without gradient, reuses the last."""
-        if self.training or torch.is_grad_enabled() or torch.compiler.is_compiling():
-            self._open = self.weights()
-            return
-        state = tuple((p.data_ptr(), p._version, p.dtype, p.device) for p in self.parameters())
-        if self._baked is None or self._baked[0] != state:
-            self._baked = (state, self.weights())
-        self._open = self._baked[1]
+        """Mixes all weights for one forward pass; in eval without gradient, reuses the last.
+
+        The last are mixed anew when a parameter has changed. A change that leaves no trace in
+        PyTorch's version counters (through ``.data``, or by a fused optimizer) is seen from the
+        next ``eval()`` or forward pass with gradient on.
+        """
+        compiling = torch.compiler.is_compiling()
+        if compiling or self.training or torch.is_grad_enabled():
+            self._baked = None
+            self._open = (0 if compiling else get_ident(), self.weights())
+        else:
+            self._open = (get_ident(), self._bake())
 
     def close(self) -> None:
         """Ends the forward pass that `open` began."""
         self._open = None
 
     def train(self, mode: bool = True) -> TemplateBank:
-        self._baked = None  # writes through `.data` leave no trace in the version counters
+        self._open = self._baked = None
         return super().train(mode)
 
     def extra_repr(self) -> str:
         (L, k), n = self.coefficients.shape, len(self.templates)
         shape = "x".join(map(str, (n // k, *self.templates.shape[1:])))
         return f"{self.label!r}, layers={L}, templates={k}, shape={shape}"
+
+    def _bake(self) -> tuple[Tensor, ...]:
+        held = tuple(self.parameters())
+        if any(type(p) is not nn.Parameter or p.is_inference() for p in held):
+            return self.weights()  # stand-ins of functional_call or vmap, or without versions
+        state: list[tuple] = [(torch.is_inference_mode_enabled(),)]
+        state += [(p.data_ptr(), p.stride(), p.dtype, p.device, p._version) for p in held]
+        if self._baked is None or self._baked[0] != state:
+            # the old storage is kept: memory that is freed could come back at the same address
+            self._baked = (state, [p.detach() for p in held], self.weights())
+        return self._baked[2]
+
+    def _apply(self, fn: Callable, recurse: bool = True) -> TemplateBank:
+        self._open = self._baked = None
+        return super()._apply(fn, recurse)
 
     def _mix(self, coefficients: Tensor) -> tuple[Tensor, ...]:
         T, k = self.templates, self.coefficients.shape[1]
@@ -110,7 +135,7 @@ class TemplateBank(nn.Module):
         rows = [row.view(shape) for row in mixed.unbind(0)]
         return tuple(row.movedim(-1, 1) if channels_last else row for row in rows)
 
-    def __getstate__(self) -> dict:
+    def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": None, "_baked": None}
 
 

@@ -13,6 +13,9 @@ class WideResNet50(ResNet):
     Args:
         num_classes: outputs, 1 or more. Default 1000.
 
+    Raises:
+        ValueError: fewer than one output.
+
     Example:
         >>> [len(group) for group in WideResNet50().sharing_groups().values()]
         [2, 3, 3, 3, 4, 4, 5, 6, 6, 2, 3, 3]
@@ -21,6 +24,8 @@ class WideResNet50(ResNet):
     input_shape = (3, 224, 224)
 
     def __init__(self, num_classes: int = 1000) -> None:
+        if num_classes < 1:
+            raise ValueError(f"A classifier has 1 output or more; got {num_classes}.")
         super().__init__(Bottleneck, [3, 4, 6, 3], num_classes=num_classes, width_per_group=128)
 
     def sharing_groups(self) -> dict[str, list[str]]:

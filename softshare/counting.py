@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from softshare.sharing import banks
+from softshare.sharing import banks, unshare
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,14 @@ def count(net: nn.Module, input_shape: Sequence[int] | None = None) -> Count:
         bank.coefficients.numel() * bank.templates.numel() // bank.coefficients.shape[1]
         for bank in banks(net).values()
     )
-    shape = tuple(input_shape or getattr(net, "input_shape", ()))
+    shape = tuple(getattr(net, "input_shape", ()) if input_shape is None else input_shape)
     if not shape:
         return Count(parameters, None, mixing)
     if min(shape) < 1:
         raise ValueError(f"input_shape holds numbers from 1 up; got {shape}.")
-    twin = copy.deepcopy(net).to("meta").eval()
-    dtype = next(iter(net.parameters())).dtype
+    twin = copy.deepcopy(net).to("meta")
+    twin = unshare(twin) if banks(twin) else twin
+    dtype = next((p.dtype for p in net.parameters()), None)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        twin(torch.empty(1, *shape, dtype=dtype, device="meta"))
-    return Count(parameters, counter.get_total_flops() // 2 - mixing, mixing)
+        twin.eval()(torch.empty(1, *shape, dtype=dtype, device="meta"))
+    return Count(parameters, counter.get_total_flops() // 2, mixing)

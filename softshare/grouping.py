@@ -27,23 +27,29 @@ class Member:
 def find_groups(net: nn.Module) -> dict[str, list[Member]]:
     """The model's own groups, else its convolutions and linear layers of equal class and shape.
 
-    Layers stand in the order of ``named_modules``. A weight that the model uses in two places,
-    or that is shared already, is left out, as are groups of one.
+    Layers stand in the order of ``named_modules``. Frozen layers and trained ones, or layers of
+    different dtype or device, do not mix. A weight that the model uses in two places, or that is
+    shared already, is left out, as are groups of one.
     """
     own = getattr(net, "sharing_groups", None)
     if own is not None and not any("_slots" in m.__dict__ for m in net.modules()):
         return resolve_groups(net, own())
     uses = _uses(net)
-    found: dict[str, list[Member]] = {}
+    found: dict[tuple, list[Member]] = {}
     for path, module in net.named_modules():
         weight = module._parameters.get("weight")
         if weight is None or not isinstance(module, (_ConvNd, nn.Linear)):
             continue
         if uses[id(weight)] == 1:
-            shape = "x".join(map(str, weight.shape))
-            member = Member(path, module, "weight")
-            found.setdefault(f"{type(module).__name__} {shape}", []).append(member)
-    return {label: members for label, members in found.items() if len(members) > 1}
+            kind = f"{type(module).__name__} {'x'.join(map(str, weight.shape))}"
+            key = (kind, weight.requires_grad, weight.dtype, weight.device)
+            found.setdefault(key, []).append(Member(path, module, "weight"))
+    chosen: dict[str, list[Member]] = {}
+    for (kind, trains, *_), members in found.items():
+        if len(members) > 1:
+            label = kind if trains else f"{kind} frozen"
+            chosen[label if label not in chosen else f"{label} {members[0].label}"] = members
+    return chosen
 
 
 def resolve_groups(
@@ -100,12 +106,13 @@ def _member(net: nn.Module, name: str) -> Member:
         if module is None or attribute not in module._parameters:
             continue
         weight = module._parameters[attribute]
-        if (
-            weight is None
-            and "_slots" in module.__dict__
-            and attribute in module.__dict__["_slots"]
-        ):
+        if attribute in module.__dict__.get("_slots", ()):
             raise ValueError(f"{name!r} is shared already; unshare() the model to regroup it.")
+        if isinstance(module, nn.RNNBase):
+            raise ValueError(
+                f"{name!r} belongs to an {type(module).__name__}, which keeps copies of its "
+                "weights; build it from nn.RNNCell, nn.GRUCell or nn.LSTMCell to share them."
+            )
         if weight is not None and weight.dim() > 0:
             return Member(name, module, attribute)
     known = [p for p, m in modules.items() if m._parameters.get("weight") is not None]

@@ -53,7 +53,7 @@ def initial_coefficients(
         or not 1 <= templates <= layers
     ):
         raise ValueError(
-            f"A group of {layers} layers takes 1 to {layers} templates; got {templates}."
+            f"A group of {layers} layers takes 1 to {layers} templates; got {templates!r}."
         )
     if init == "identity" and templates != layers:
         raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from torch import nn
 
@@ -53,7 +54,7 @@ def build(
     if name in ("cnn", "scnn", "scnn-r"):
         if dropout:
             raise ValueError(f"The networks of Section 4.4 have no dropout; got {dropout}.")
-        net: nn.Module = PathNetwork()
+        net: Any = PathNetwork()
         return net if name == "cnn" else share(net, init=init)
     match = _WRN.fullmatch(name) if isinstance(name, str) else None
     if match is None or (match["k"] and not match["soft"]):
@@ -62,7 +63,7 @@ def build(
         )
     depth, width = int(match["depth"]), int(match["width"])
     if depth == 50:
-        net = _imagenet(width, num_classes or 1000, in_channels, dropout)
+        net = _imagenet(width, 1000 if num_classes is None else num_classes, in_channels, dropout)
     else:
         classes = 10 if num_classes is None else num_classes
         net = WideResNet(depth, width, classes, in_channels, dropout)

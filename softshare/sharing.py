@@ -166,7 +166,7 @@ def _template_counts(
             "per layer."
         )
     return {
-        label: min(templates, len(members)) if clamp else templates
+        label: min(templates, len(members)) if clamp and isinstance(templates, int) else templates
         for label, members in chosen.items()
     }
 
@@ -182,8 +182,9 @@ def _install(label: str, members: Sequence[Member], A: Tensor, init: str) -> Tem
         bank = TemplateBank(T, A, [m.label for m in members], label)
     first = members[0]
     weight = first.parameter
-    if weight.dim() == 4 and not weight.is_contiguous():
-        bank.to(memory_format=torch.channels_last)
+    for rank, layout in ((4, torch.channels_last), (5, torch.channels_last_3d)):
+        if weight.dim() == rank and not weight.is_contiguous():
+            bank.to(memory_format=layout)
     bank.requires_grad_(weight.requires_grad)
     first.module.add_module(f"{first.name}_bank", bank)
     for layer, member in enumerate(members):
@@ -227,7 +228,7 @@ def _shared_class(plain: type, names: tuple[str, ...]) -> type:
                 f"{plain.__name__}.{key} is mixed from templates (Eq. 1) and cannot be assigned; "
                 "change the bank's templates or coefficients, or softshare.unshare() the model."
             )
-        plain.__setattr__(self, key, value)  # type: ignore[call-overload]
+        plain.__setattr__(self, key, value)  # type: ignore[call-arg]
 
     body: dict[str, Any] = {name: _generated(name) for name in names}
     body |= {"_plain": plain, "__reduce_ex__": reduce_ex, "__setattr__": setattr_}
@@ -244,7 +245,7 @@ def _generated(name: str) -> property:
 
 
 def _blank(plain: type, names: tuple[str, ...]) -> Any:
-    cls = _shared_class(plain, names)
+    cls: Any = _shared_class(plain, names)
     return cls.__new__(cls)
 
 
