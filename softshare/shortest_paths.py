@@ -22,7 +22,9 @@ __all__ = ["WINDOWS", "examples", "f1", "phase"]
 WINDOWS = (5, 9, 13, 17, 21)
 """Cells across the window that holds both queries, for phases 1 to 5."""
 
-_CHUNK = 1280  # grids searched together: the words of a wave stay in the cache of one core
+# grids searched together: 32 rows of them stay below the 32 768 elements from which PyTorch splits
+# an operation over threads, slower at this size and far slower on a busy machine
+_CHUNK = 1020
 _BITS = 20  # an obstacle probability is rounded to a multiple of 2**-20
 _SEEDS = 2**32  # PyTorch's CPU generator reads 32 bits of a seed
 
