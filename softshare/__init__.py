@@ -1,23 +1,30 @@
 """Soft parameter sharing: layers of a network mix their weights from common templates."""
 
-from softshare.bank import TemplateBank
-from softshare.counting import Count, count
+from softshare.counting import count
 from softshare.models import build
 from softshare.optimisation import param_groups
+from softshare.paper import compare
+from softshare.records import Run, load_runs
+from softshare.reproduction import parameters, reproduce
 from softshare.sharing import groups, share, unshare
 from softshare.similarity import chance_level, lsm, recurrence_penalty
+from softshare.training import train
 
 __version__ = "0.1.0"
 __all__ = [
-    "Count",
-    "TemplateBank",
+    "Run",
     "build",
     "chance_level",
+    "compare",
     "count",
     "groups",
+    "load_runs",
     "lsm",
     "param_groups",
+    "parameters",
     "recurrence_penalty",
+    "reproduce",
     "share",
+    "train",
     "unshare",
 ]

@@ -9,9 +9,13 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from softshare import storage
 from softshare.paths import runs_root
 from softshare.recipe import Recipe
+from softshare.similarity import similarity
 
 FORMAT = 1
 
@@ -37,7 +41,7 @@ class Run:
         >>> run.test_error, run.seed, run.metric
         (9.5, 0, 'test_error')
         >>> run.path
-        'cifar10/paper/wrn-28-1/seed0-0f9bb3a1b4.json'
+        'cifar10/paper/wrn-28-1/seed0-1f4459d4e1.json'
     """
 
     recipe: Recipe
@@ -84,6 +88,22 @@ class Run:
     def f1(self) -> float:
         """F1 on the held-out examples of the last phase after the last epoch, in [0, 1]."""
         return self.result["f1"]
+
+    def lsm(self, epoch: int | None = None) -> dict[str, Tensor]:
+        """The layer similarity matrices after an epoch that was kept. Default: the last.
+
+        Raises:
+            ValueError: the model shares nothing, or no coefficients were kept at that epoch.
+        """
+        kept = list(self.coefficients)
+        chosen = str(epoch) if epoch is not None else (kept[-1] if kept else "")
+        if chosen not in kept:
+            raise ValueError(
+                f"{self.recipe.model} has coefficients of epochs {', '.join(kept) or 'none'}; "
+                f"got {epoch}."
+            )
+        alpha = self.coefficients[chosen]
+        return {group: similarity(torch.tensor(rows)) for group, rows in alpha.items()}
 
     def save(self, root: Path | None = None) -> Path:
         """Writes the record whole or not at all, with its checksum, below `root`.

@@ -22,9 +22,10 @@ __all__ = ["WINDOWS", "examples", "f1", "phase"]
 WINDOWS = (5, 9, 13, 17, 21)
 """Cells across the window that holds both queries, for phases 1 to 5."""
 
+_DRAWN = 1280  # grids drawn together; part of what a seed means, so it stays as it is
 # grids searched together: 32 rows of them stay below the 32 768 elements from which PyTorch splits
 # an operation over threads, slower at this size and far slower on a busy machine
-_CHUNK = 1020
+_SEARCHED = 640
 _BITS = 20  # an obstacle probability is rounded to a multiple of 2**-20
 _SEEDS = 2**32  # PyTorch's CPU generator reads 32 bits of a seed
 
@@ -81,7 +82,11 @@ def examples(
         ends = _queries(window, size, generator)  # (2, H, chunk)
         queries = ends[0] | ends[1]  # (H, chunk)
         blocked = _obstacles(obstacles, size, generator) & ~queries
-        paths, found = search(~blocked & full_row(size), ends)
+        free = ~blocked & full_row(size)
+        parts = zip(free.split(_SEARCHED, 1), ends.split(_SEARCHED, 2), strict=True)
+        searched = [search(*part) for part in parts]
+        paths = torch.cat([cells for cells, _ in searched], 1)  # (H, chunk)
+        found = torch.cat([met for _, met in searched])  # (chunk,)
         kept = found.nonzero().flatten()[: n - done]
         rows = slice(done, done + len(kept))
         inputs[rows, 0] = unpack(queries[:, kept], size)
@@ -176,7 +181,7 @@ def _queries(window: int, size: int, generator: torch.Generator) -> Tensor:
     """Two query cells for each grid of a chunk, as words (2, H, chunk) of one bit each."""
 
     def draw(count: Tensor | int) -> Tensor:  # the modulus is uniform to 1 part in 2**50
-        return torch.randint(2**62, (_CHUNK,), generator=generator, device=device) % count
+        return torch.randint(2**62, (_DRAWN,), generator=generator, device=device) % count
 
     device, reach = generator.device, window // 2
     y, x = draw(size), draw(size)
@@ -187,7 +192,7 @@ def _queries(window: int, size: int, generator: torch.Generator) -> Tensor:
     cell += cell >= (y - top) * width + x - left  # skip the first query
     rows = torch.stack((y, top + cell // width))
     columns = torch.stack((x, left + cell % width)).to(word(size))
-    words = torch.zeros(2, size, _CHUNK, dtype=word(size), device=device)
+    words = torch.zeros(2, size, _DRAWN, dtype=word(size), device=device)
     return words.scatter_(1, rows[:, None], (torch.ones_like(columns) << columns)[:, None])
 
 
@@ -197,7 +202,7 @@ def _obstacles(probability: float, size: int, generator: torch.Generator) -> Ten
     Each bit compares a binary fraction of fair coins, one plane of words a digit, with the
     probability, from the last digit to the first.
     """
-    shape = (size, _CHUNK * word(size).itemsize // 8)
+    shape = (size, _DRAWN * word(size).itemsize // 8)
     plane = torch.empty(shape, dtype=torch.int64, device=generator.device)
     words = torch.zeros_like(plane)
     fraction = min(round(probability * 2**_BITS), 2**_BITS - 1)

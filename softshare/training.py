@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from softshare import storage
 from softshare.archives import stem
@@ -138,6 +137,8 @@ class _Training:
         self._resume()
 
     def finish(self) -> Run:
+        from tqdm.auto import tqdm
+
         done = len(self.curves["epoch"])
         total = self.recipe.total_epochs
         bar = tqdm(

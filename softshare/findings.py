@@ -1,0 +1,168 @@
+"""What a set of runs says, in numbers and in computed sentences."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from softshare import paper
+from softshare.curriculum import phase_scores
+from softshare.matching import PROFILES
+from softshare.plots import label
+from softshare.records import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("shared", "plain", "trained on", "profile", "epochs", "paper", "ours", "noise", "n")
+
+
+def alike(runs: Sequence[Run], among: Sequence[str] = ()) -> list[Run]:
+    """The largest set of runs that differ in model and seed alone: those that may be compared.
+
+    Among sets that cover as many models, the one at the better profile.
+
+    Args:
+        runs: any runs.
+        among: paths of runs that the set must touch; none for any set.
+
+    Example:
+        >>> alike([])
+        []
+    """
+    sets: dict[Any, list[Run]] = {}
+    for run in runs:
+        sets.setdefault(_setting(run), []).append(run)
+    touched = [s for s in sets.values() if not among or any(run.path in among for run in s)]
+    return max(
+        touched,
+        key=lambda s: (len({label(run) for run in s}), -PROFILES.index(s[0].profile)),
+        default=[],
+    )
+
+
+def contrasts(runs: Sequence[Run], table: str) -> pd.DataFrame:
+    r"""Every soft-shared network against the plain one of its size, trained alike.
+
+    Args:
+        runs: runs of a table.
+        table: ``table1``, ``table2`` or ``table4``.
+
+    Returns:
+        A row a pair: `paper`, the difference of the printed errors where both are printed;
+        `ours`, that of our mean errors, negative where sharing lowered the error; `noise`, the
+        standard error that drawing N test images alone gives such a difference,
+        :math:`100 \sqrt{(p_1 (1 - p_1) + p_2 (1 - p_2)) / N}`; `n`, runs of each.
+
+    Example:
+        >>> list(contrasts([], "table1").columns)
+        ['shared', 'plain', 'trained on', 'profile', 'epochs', 'paper', 'ours', 'noise', 'n']
+    """
+    import pandas as pd
+
+    sets: dict[Any, dict[str, list[Run]]] = {}
+    for run in runs:
+        sets.setdefault(_setting(run), {}).setdefault(label(run), []).append(run)
+    lines = []
+    for models in sets.values():
+        for name, shared in models.items():
+            plain = models.get(_plain_name(name))
+            if name.startswith("SWRN") and plain:
+                lines.append(_contrast(table, name, shared, plain))
+    return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def table_sentences(runs: Sequence[Run], table: str) -> list[str]:
+    """One sentence for each contrast, and what it is worth."""
+    lines = []
+    for _, row in contrasts(runs, table).iterrows():
+        sign = "fewer" if row["ours"] < 0 else "more"
+        text = (
+            f"{row['shared']} makes {abs(row['ours']):.2f} points {sign} errors than "
+            f"{row['plain']} ({row['trained on']}, {row['epochs']} epochs, profile "
+            f"{row['profile']}, n = {row['n']}); the test set alone makes such a difference "
+            f"uncertain by {row['noise']:.2f} points (one standard error)."
+        )
+        if not math.isnan(row["paper"]):
+            text += f" The paper's difference for the networks of width 10: {row['paper']:+.2f}."
+        lines.append(text)
+    return lines or ["No soft-shared network and its plain twin have both been trained alike yet."]
+
+
+def curve_sentences(runs: Sequence[Run]) -> list[str]:
+    """Who leads at the end of the curriculum, and who adapts fastest when a phase begins."""
+    if not runs:
+        return ["No run of the shortest-path task is recorded yet."]
+    last, first = phase_scores(runs, -1), phase_scores(runs, 0)
+    phases = [column for column in last.columns if column.startswith("phase")]
+    final = last.sort_values(phases[-1], ascending=False)
+    order = ", ".join(f"{row['model']} {row[phases[-1]]:.3f}" for _, row in final.iterrows())
+    lines = [f"F1 at the end of the last phase: {order}."]
+    later = first.set_index("model")[phases[1:]].mean(axis=1).sort_values(ascending=False)
+    order = ", ".join(f"{model} {score:.3f}" for model, score in later.items())
+    lines.append(f"F1 after the first epoch of a new phase, mean over phases 2 and on: {order}.")
+    start = first.set_index("model")[phases[0]].sort_values(ascending=False)
+    order = ", ".join(f"{model} {score:.3f}" for model, score in start.items())
+    lines.append(f"F1 after the very first epoch: {order}.")
+    for run in runs:
+        if run.coefficients:
+            S = run.lsm()["body"]
+            off = (S.sum() - S.trace()).item() / (S.numel() - len(S))
+            lines.append(
+                f"Mean off-diagonal similarity of {label(run)}, seed {run.seed}, at the end: "
+                f"{off:.2f}."
+            )
+    epochs = paper.value("settings/shortest_paths/epochs")
+    if any(run.recipe.epochs != epochs for run in runs):
+        lines.append(
+            f"These runs had {runs[0].recipe.epochs} epochs a phase where the paper has {epochs}: "
+            "they can hint at its claims, not settle them."
+        )
+    return lines
+
+
+def _setting(run: Run) -> tuple[Any, ...]:
+    parts = run.recipe.model.split("-")
+    width = parts[2] if "wrn" in run.recipe.model else ""
+    recipe = run.recipe
+    return run.profile, run.data["name"], recipe.epochs, recipe.examples, recipe.batch_size, width
+
+
+def _plain_name(name: str) -> str:
+    star = "*" if name.endswith("*") else ""
+    return "-".join(name.removesuffix("*").removeprefix("S").split("-")[:2]) + star
+
+
+def _contrast(table: str, name: str, shared: list[Run], plain: list[Run]) -> dict[str, Any]:
+    a, b = (statistics.mean(run.test_error for run in runs) for runs in (shared, plain))
+    variance = sum(e / 100 * (1 - e / 100) for e in (a, b)) / shared[0].data["test"]
+    recipe = shared[0].recipe
+    return {
+        "shared": name,
+        "plain": _plain_name(name),
+        "trained on": shared[0].data["name"],
+        "profile": shared[0].profile,
+        "epochs": recipe.total_epochs,
+        "paper": _printed(table, shared[0]) - _printed(table, plain[0]),
+        "ours": a - b,
+        "noise": 100 * math.sqrt(variance),
+        "n": min(len(shared), len(plain)),
+    }
+
+
+def _printed(table: str, run: Run) -> float:
+    """The paper's CIFAR-10 number for this model at its own width, if it prints one."""
+    parts = run.recipe.model.split("-")
+    for row in paper.rows(table):
+        own = (row["model"] or "").split("-")
+        options = {"dropout": 0.0, "cutout": 0} | row["options"]
+        same = own[:2] + own[3:] == parts[:2] + parts[3:] and len(own) > 2
+        if same and options["dropout"] == run.recipe.dropout:
+            column = "cifar100" if run.data["name"] == "cifar100" else "cifar10"
+            return float(row["values"].get(column, math.nan))
+    return math.nan
+
+
+__all__ = ["alike", "contrasts", "curve_sentences", "table_sentences"]
