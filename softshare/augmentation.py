@@ -1,4 +1,4 @@
-"""Random flip, crop and cutout of a whole batch of images at once, on the images' own device."""
+"""Random crop, flip and cutout of a whole batch of images at once, on the images' own device."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def draw(
     """
     height, width = size
 
-    def uniform(below: int) -> Tensor:
-        return torch.randint(below, (count,), generator=generator, device=generator.device)
+    def uniform(below: int, *shape: int) -> Tensor:
+        return torch.randint(below, shape, generator=generator, device=generator.device)
 
     return Draws(
-        flip=uniform(2).bool() if flip else None,
-        shift=torch.stack((uniform(2 * crop + 1), uniform(2 * crop + 1))) if crop else None,
-        centre=torch.stack((uniform(height), uniform(width))) if cutout else None,
+        flip=uniform(2, count).bool() if flip else None,
+        shift=uniform(2 * crop + 1, 2, count) if crop else None,
+        centre=torch.stack((uniform(height, count), uniform(width, count))) if cutout else None,
     )
 
 
@@ -76,7 +76,7 @@ def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 def transform(
     images: Tensor, draws: Draws, *, mean: Tensor, std: Tensor, crop: int = 4, cutout: int = 0
 ) -> Tensor:
-    """Apply given draws: flip, zero-padded crop, normalise, cutout, in this order.
+    """Apply given draws: zero-padded crop, flip, normalise, cutout, in this order.
 
     The deterministic half of `augment`, with the same arguments and result.
 
@@ -110,7 +110,7 @@ def augment(
 ) -> Tensor:
     """Augment and normalise a batch, every image with draws of its own (section 4.1).
 
-    Flip and crop act on pixels, so that padding is black; cutout acts after normalisation, so
+    Crop and flip act on pixels, so that padding is black; cutout acts after normalisation, so
     that the erased square is exactly 0, the mean colour, which no integer pixel value can give.
     One call therefore does all, and returns what the network takes. Any batch size costs the
     same few kernels, and nothing waits for the device.
@@ -148,9 +148,9 @@ def augment(
         )
     height, width = images.shape[-2:]
     for name, value in (("crop", crop), ("cutout", cutout)):
-        if not 0 <= value <= min(height, width):
+        if not isinstance(value, int) or not 0 <= value <= min(height, width):
             raise ValueError(
-                f"{name} is a number of pixels from 0 (off) to the shorter side of the images, "
+                f"{name} is a whole number of pixels, 0 (off) to the shorter side of the images, "
                 f"got {value} for images of {height} x {width}"
             )
     if generator.device.type != images.device.type:
@@ -163,7 +163,7 @@ def augment(
 
 
 def _crop(images: Tensor, draws: Draws, crop: int) -> Tensor:
-    """Flip and crop by one gather over the padded images."""
+    """Crop and flip by one gather over the padded images."""
     batch, channels, height, width = images.shape
     column = torch.arange(width, device=images.device).expand(batch, -1)  # (B, W)
     row = torch.arange(height, device=images.device).expand(batch, -1)  # (B, H)
@@ -175,5 +175,5 @@ def _crop(images: Tensor, draws: Draws, crop: int) -> Tensor:
     elif draws.flip is None:
         return images
     index = row[:, :, None] * images.shape[-1] + column[:, None, :]  # (B, H, W)
-    index = index.view(batch, 1, -1).expand(-1, channels, -1)  # (B, C, H W)
+    index = index.flatten(1)[:, None].expand(-1, channels, -1)  # (B, C, H W)
     return images.flatten(2).gather(2, index).view(batch, channels, height, width)

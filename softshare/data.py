@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from softshare import image_cache
-from softshare.archives import SUFFIXES, fingerprint, read_image_folder, stem
+from softshare.archives import SUFFIXES, fingerprint, stem
 from softshare.augmentation import augment, normalise
 from softshare.cifar import NAMES as OFFICIAL
 from softshare.cifar import import_cifar, load_cifar
+from softshare.image_folder import read_image_folder
 from softshare.image_set import ImageSet, Splits, image_sets
 from softshare.paths import data_root
 
