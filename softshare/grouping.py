@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
@@ -56,8 +57,9 @@ def resolve_groups(
     net: nn.Module, groups: Mapping[str, Sequence[str]] | Sequence[Sequence[str]]
 ) -> dict[str, list[Member]]:
     """Turns names into members, and refuses what cannot share."""
-    named = groups if isinstance(groups, Mapping) else _numbered(groups)
-    chosen = {str(label): [_member(net, n) for n in names] for label, names in named.items()}
+    chosen = {
+        label: [_member(net, name) for name in names] for label, names in _named(groups).items()
+    }
     uses = _uses(net)
     seen: dict[int, str] = {}
     for label, members in chosen.items():
@@ -79,12 +81,20 @@ def resolve_groups(
     return chosen
 
 
-def _numbered(groups: Sequence[Sequence[str]]) -> dict[str, Sequence[str]]:
-    if isinstance(groups, str) or any(isinstance(names, str) for names in groups):
+def _named(groups: Any) -> dict[str, list[str]]:
+    named = groups
+    if isinstance(groups, Sequence) and not isinstance(groups, str):
+        named = {f"group {i}": names for i, names in enumerate(groups, start=1)}
+    if not isinstance(named, Mapping) or not all(map(_are_names, named.values())):
         raise ValueError(
             f"groups is a list of lists of names, or a dict of such lists; got {groups!r}."
         )
-    return {f"group {i}": names for i, names in enumerate(groups, start=1)}
+    return {str(label): list(names) for label, names in named.items()}
+
+
+def _are_names(names: Any) -> bool:
+    lists = isinstance(names, Collection) and not isinstance(names, str)
+    return lists and all(isinstance(name, str) for name in names)
 
 
 def _check_alike(label: str, first: Member, other: Member) -> None:

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from softshare import TemplateBank
+from softshare.bank import TemplateBank
 
 SHAPES = {
     "vector": (7,),

@@ -1,0 +1,134 @@
+"""What sharing refuses, with which sentence, and that a refusal changes nothing."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+import softshare as ss
+
+
+def linears(n=4, size=4):
+    return nn.Sequential(*[nn.Linear(size, size) for _ in range(n)])
+
+
+def snapshot(net):
+    return {
+        "classes": [(path, type(m), sorted(m.__dict__)) for path, m in net.named_modules()],
+        "hooks": [(len(m._forward_hooks), len(m._forward_pre_hooks)) for m in net.modules()],
+        "parameters": [(name, id(p), p._version) for name, p in net.named_parameters()],
+    }
+
+
+def tied():
+    net = linears()
+    net[3].weight = net[1].weight
+    return net
+
+
+def frozen():
+    net = linears()
+    net[2].requires_grad_(False)
+    return net
+
+
+def spread():
+    net = linears()
+    net[2].double()
+    net[3].to("meta")
+    return net
+
+
+def half_shared():
+    return ss.share(linears(), groups=[["0", "1"]])
+
+
+CONV = nn.Conv2d(3, 3, 3)
+REFUSED = {
+    "nothing equal": (lambda: nn.Sequential(nn.Linear(2, 3)), {}, "two or more weights of equal"),
+    "all shared": (lambda: ss.share(linears()), {}, "this model has none that are free"),
+    "no groups": (linears, {"groups": []}, "two or more weights of equal"),
+    "one alone": (linears, {"groups": [["0"]]}, "two layers or more; group 'group 1' has 1"),
+    "twice": (linears, {"groups": {"a": ["0", "0"]}}, "joins one group, once; '0' stands twice"),
+    "in two": (linears, {"groups": [["0", "1"], ["1", "2"]]}, "'1' stands twice"),
+    "two names": (linears, {"groups": [["0", "0.weight"]]}, "'0.weight' stands twice"),
+    "tied": (tied, {"groups": [["0", "1"]]}, "'1' is tied to another parameter"),
+    "shapes": (
+        lambda: nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2)),
+        {"groups": {"g": ["0", "1"]}},
+        r"agree in shape \(Section 3\); in group 'g', '0' has \(3, 2\) and '1' has \(2, 3\)",
+    ),
+    "dtypes": (spread, {"groups": [["0", "2"]]}, "dtype.*torch.float32 and '2' has torch.float64"),
+    "devices": (spread, {"groups": [["0", "3"]]}, "agree in device.*cpu and '3' has meta"),
+    "half frozen": (frozen, {"groups": [["0", "2"]]}, "agree in requires_grad.*True.*False"),
+    "shared": (half_shared, {"groups": [["1", "2"]]}, r"'1' is shared already; unshare\(\)"),
+    "shared weight": (half_shared, {"groups": [["0.weight", "2"]]}, "'0.weight' is shared already"),
+    "unknown": (linears, {"groups": [["0", "x"]]}, "called 'x' in this model; it has 0, 1, 2, 3"),
+    "no weight": (
+        lambda: nn.Sequential(nn.ReLU(), nn.Linear(2, 2)),
+        {"groups": [["0", "1"]]},
+        "called '0' in this model; it has 1",
+    ),
+    "many": (lambda: linears(9), {"groups": [["a", "b"]]}, r"0, 1, 2, 3, 4, 5, 6, 7, \.\.\."),
+    "a name": (linears, {"groups": "0"}, "list of lists of names, .* got '0'"),
+    "names": (linears, {"groups": ["0", "1"]}, r"got \['0', '1'\]"),
+    "a dict of names": (linears, {"groups": {"a": "01"}}, "list of lists of names, or a dict"),
+    "modules": (linears, {"groups": [[CONV, CONV]]}, "list of lists of names, or a dict"),
+    "a number": (linears, {"groups": 2}, "got 2"),
+    "recurrent": (
+        lambda: nn.LSTM(3, 3, 2),
+        {"groups": [["weight_hh_l0", "weight_hh_l1"]]},
+        "'weight_hh_l0' belongs to an LSTM, which keeps copies",
+    ),
+    "k = 0": (linears, {"templates": 0}, "A group of 4 layers takes 1 to 4 templates; got 0"),
+    "k < 0": (linears, {"templates": -1}, "takes 1 to 4 templates; got -1"),
+    "k = 2.0": (linears, {"templates": 2.0}, "takes 1 to 4 templates; got 2.0"),
+    "k = '2'": (linears, {"templates": "2"}, "takes 1 to 4 templates; got '2'"),
+    "k = True": (linears, {"templates": True}, "takes 1 to 4 templates; got True"),
+    "k > L": (
+        linears,
+        {"templates": 5},
+        r"No group has as many as 5 layers: \{'Linear 4x4': 4\}. Pass templates=None",
+    ),
+    "k > named L": (linears, {"templates": 3, "groups": [["0", "1"]]}, "takes 1 to 2 templates"),
+    "k of no group": (linears, {"templates": {"x": 1}}, r"name each group once: \['Linear 4x4'\]"),
+    "k too few": (
+        linears,
+        {"templates": {"a": 1}, "groups": {"a": ["0", "1"], "b": ["2", "3"]}},
+        r"each group once: \['a', 'b'\]; got \['a'\]",
+    ),
+    "k later wrong": (
+        linears,
+        {"templates": {"a": 1, "b": 3}, "groups": {"a": ["0", "1"], "b": ["2", "3"]}},
+        "A group of 2 layers takes 1 to 2 templates; got 3",
+    ),
+    "init": (linears, {"init": "zeros"}, "start as one of orthogonal, identity, .*; got 'zeros'"),
+    "identity": (linears, {"templates": 2, "init": "identity"}, "as many templates as layers, 4"),
+}
+
+
+@pytest.mark.parametrize(("build", "arguments", "sentence"), REFUSED.values(), ids=REFUSED)
+def test_refused_with_a_sentence_and_nothing_changed(build, arguments, sentence):
+    net = build()
+    before, values = snapshot(net), copy.deepcopy(net.state_dict())
+    with pytest.raises(ValueError, match=sentence):
+        ss.share(net, **arguments)
+    assert snapshot(net) == before
+    assert list(values) == list(net.state_dict())
+
+
+def test_a_plain_model_cannot_be_unshared():
+    with pytest.raises(ValueError, match="needs a model with shared layers; this one has none"):
+        ss.unshare(linears())
+
+
+def test_a_shared_weight_cannot_be_assigned():
+    net = ss.share(linears(), 2)
+    with pytest.raises(AttributeError, match=r"Linear\.weight is mixed from templates \(Eq\. 1\)"):
+        net[1].weight = nn.Parameter(torch.zeros(4, 4))
+    with pytest.raises(AttributeError, match="templates"):
+        net[1].weight = torch.zeros(4, 4)
+    net[1].bias = nn.Parameter(torch.ones(4))  # all else can
+    assert net.state_dict()["1.bias"].sum() == 4
+    ss.unshare(net)[1].weight = nn.Parameter(torch.zeros(4, 4))
