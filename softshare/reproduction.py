@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from softshare import findings, paper, plots
+from softshare import findings, paper, plots, provenance
 from softshare.curriculum import phase_scores
 from softshare.data import load
 from softshare.matching import PROFILES, place
+from softshare.provenance import Text, bullets, own_settings
 from softshare.recipe import PATH_MODELS, PATHS, Recipe, for_profile
 from softshare.records import Run, load_runs
 from softshare.training import train as train_run
@@ -30,13 +31,6 @@ _MEANING = {
     "smoke": "narrow networks on a toy set for a few epochs: a demonstration that everything "
     "runs, not a result",
 }
-
-
-class Sentences(list[str]):
-    """Sentences that a notebook shows as a list."""
-
-    def _repr_markdown_(self) -> str:
-        return "\n".join(f"- {sentence}" for sentence in self)
 
 
 @dataclass(frozen=True)
@@ -84,25 +78,12 @@ class Reproduction:
         )
 
     def provenance(self) -> pd.DataFrame:
-        """One line a run: record, profile, data variant, device, duration, commit, date."""
-        import pandas as pd
+        """A row for each run, by `softshare.provenance.table`."""
+        return provenance.table(self.runs)
 
-        return pd.DataFrame(
-            [
-                {
-                    "record": f"data/runs/{run.path}",
-                    "profile": run.profile,
-                    "data": run.data["name"],
-                    "seed": run.seed,
-                    "epochs": run.recipe.total_epochs,
-                    "device": run.origin["device"],
-                    "minutes": round(run.cost["seconds"] / 60, 1),
-                    "commit": run.origin["commit"],
-                    "date": run.origin["date"][:10],
-                }
-                for run in self.runs
-            ]
-        )
+    def source(self, runs: Sequence[Run] | None = None) -> Text:
+        """The line under a figure or table, by `softshare.provenance.line`."""
+        return provenance.line(self.target, self.runs if runs is None else runs)
 
     def best(self) -> list[Run]:
         """The runs that may be set beside each other, by `softshare.findings.alike`."""
@@ -125,21 +106,21 @@ class Reproduction:
         shared = [run for run in self.best() if run.coefficients]
         return [plots.similarities(run.lsm(), plots.label(run))[0] for run in shared]
 
-    def findings(self) -> Sentences:
+    def findings(self) -> Text:
         """What these runs say, in sentences computed from them."""
         if self.target == "figure5":
-            return Sentences(findings.curve_sentences(self.best()))
-        return Sentences(findings.table_sentences(self.runs, self.target))
+            return bullets(findings.curve_sentences(self.best()))
+        return bullets(findings.table_sentences(self.runs, self.target))
 
     def commands(self) -> list[str]:
         """The commands that fill what is missing."""
-        return [command(recipe) for recipe in self.missing]
+        return [provenance.command(recipe) for recipe in self.missing]
 
     def __str__(self) -> str:
         return "\n".join(self.sentences())
 
     def _repr_markdown_(self) -> str:
-        return Sentences(self.sentences())._repr_markdown_()
+        return str(bullets(self.sentences()))
 
     def sentences(self) -> list[str]:
         """What is shown here and what is not, in words that cannot be missed."""
@@ -247,7 +228,7 @@ width and train.
     trained = []
     if train and (asked or not complete):
         before = {run.path for run in recorded}
-        new = [train_run(r.model, r.data, r.profile, runs=runs, **_settings(r)) for r in wanted]
+        new = [train_run(r.model, r.data, r.profile, runs=runs, **own_settings(r)) for r in wanted]
         trained = [run.path for run in new if run.path not in before]
         recorded += [run for run in new if run.path in trained]
     if profile != "auto":
@@ -259,13 +240,6 @@ width and train.
         if not any(run.profile == "paper" and run.recipe.model == model for run in recorded)
     ]
     return Reproduction(target, recorded, missing, trained)
-
-
-def command(recipe: Recipe) -> str:
-    """The shell command that trains a recipe."""
-    flags = "".join(f" --{name} {value}" for name, value in _settings(recipe).items())
-    data = "" if recipe.data == PATHS else f" --data {recipe.data}"
-    return f"python -m softshare train {recipe.model}{data} --profile {recipe.profile}{flags}"
 
 
 def _rows(target: str, k: int) -> list[tuple[str, dict[str, Any]]]:
@@ -289,11 +263,6 @@ def _recipe(
     if data == "digits":
         settings = {name: value for name, value in settings.items() if name != "cutout"}
     return for_profile(model, data, profile, seed=seed, **settings)
-
-
-def _settings(recipe: Recipe) -> dict[str, Any]:
-    base = for_profile(recipe.model, recipe.data, recipe.profile).changes()
-    return {name: value for name, value in recipe.changes().items() if base.get(name) != value}
 
 
 def _belongs(run: Run, target: str, rows: list[tuple[str, dict[str, Any]]]) -> bool:
@@ -364,6 +333,3 @@ def _check(
         raise ValueError(f"profile is auto, {', '.join(PROFILES)}; got {profile!r}.")
     if not isinstance(train, bool):
         raise ValueError(f"train is True or False; got {train!r}.")
-
-
-__all__ = ["Reproduction", "command", "parameters", "reproduce"]

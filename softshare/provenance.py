@@ -1,0 +1,131 @@
+"""Where a result came from, and the command that makes it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from softshare.recipe import PATHS, Recipe, for_profile
+from softshare.records import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Text(str):
+    """A sentence or more that a notebook shows as Markdown."""
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
+def bullets(sentences: Iterable[str]) -> Text:
+    """Sentences as a list.
+
+    Example:
+        >>> print(bullets(["One.", "Two."]))
+        - One.
+        - Two.
+    """
+    return Text("\n".join(f"- {sentence}" for sentence in sentences))
+
+
+def command(recipe: Recipe) -> str:
+    """The shell command that trains a recipe.
+
+    Example:
+        >>> command(for_profile("swrn-28-10-2", "cifar10-jpeg", "fast", seed=1))
+        'python -m softshare train swrn-28-10-2 --data cifar10-jpeg --profile fast --seed 1'
+    """
+    flags = "".join(f" --{name} {value}" for name, value in own_settings(recipe).items())
+    data = "" if recipe.data == PATHS else f" --data {recipe.data}"
+    return f"python -m softshare train {recipe.model}{data} --profile {recipe.profile}{flags}"
+
+
+def own_settings(recipe: Recipe) -> dict[str, Any]:
+    """The fields in which a recipe differs from its profile.
+
+    Example:
+        >>> own_settings(for_profile("scnn", profile="fast", epochs=2, seed=3))
+        {'seed': 3, 'epochs': 2}
+    """
+    base = for_profile(recipe.model, recipe.data, recipe.profile).changes()
+    return {name: value for name, value in recipe.changes().items() if base.get(name) != value}
+
+
+def line(target: str, runs: Sequence[Run]) -> Text:
+    """The line under a figure or table: notebook, runs, devices, commits, command.
+
+    Args:
+        target: name of the notebook, such as ``table1``.
+        runs: those that the figure or table was made from.
+
+    Example:
+        >>> print(line("table1", []))
+        *Made by `notebooks/table1.ipynb` from no run yet.*
+    """
+    notebook = f"`notebooks/{target}.ipynb`"
+    if not runs:
+        return Text(f"*Made by {notebook} from no run yet.*")
+    seeds: dict[str, set[int]] = {}
+    for run in runs:
+        seeds.setdefault(run.path.rpartition("/")[0], set()).add(run.seed)
+    counts = sorted({len(s) for s in seeds.values()})
+    n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    again = ["papermill", f"notebooks/{target}.ipynb", "out.ipynb", "-k python3"]
+    for name, values in _shared_parameters(target, runs).items():
+        again += [f"-p {name} {values[0]}"] if len(values) == 1 else []
+    return Text(
+        f"*Made by {notebook} from {len(runs)} records below `data/runs/` "
+        f"({_few(dict.fromkeys(path for path in seeds), '`')}), n = {n} a model; "
+        f"{_few(_each(runs, lambda run: run.profile))} profile; "
+        f"{_few(_each(runs, lambda run: run.origin['device']))}; "
+        f"commit {_few(_each(runs, lambda run: run.origin['commit']), '`')}. "
+        f"Again: `{' '.join(again)}`.*"
+    )
+
+
+def table(runs: Sequence[Run]) -> pd.DataFrame:
+    """A row for each run: record, profile, data variant, device, duration, commit, date."""
+    import pandas as pd
+
+    columns = ("record", "profile", "data", "seed", "epochs", "device", "minutes", "commit", "date")
+    rows = [
+        (
+            f"data/runs/{run.path}",
+            run.profile,
+            run.data["name"],
+            run.seed,
+            run.recipe.total_epochs,
+            f"{run.origin['device']}, {run.origin['threads']} threads",
+            round(run.cost["seconds"] / 60, 1),
+            run.origin["commit"],
+            run.origin["date"][:10],
+        )
+        for run in runs
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _shared_parameters(target: str, runs: Sequence[Run]) -> dict[str, list[Any]]:
+    """The notebook parameters that ask for these runs."""
+    asked: dict[str, list[Any]] = {
+        "profile": list(_each(runs, lambda run: run.profile)),
+        "epochs": list(_each(runs, lambda run: own_settings(run.recipe).get("epochs", 0))),
+        "seeds": [1 + max(run.seed for run in runs)],
+    }
+    if not target.startswith("figure5"):
+        asked["data"] = list(_each(runs, lambda run: run.data["name"]))
+        asked["width"] = list(_each(runs, lambda run: int(run.recipe.model.split("-")[2])))
+    return asked
+
+
+def _each(runs: Sequence[Run], of: Any) -> dict[Any, None]:
+    return dict.fromkeys(of(run) for run in runs)
+
+
+def _few(values: Iterable[Any], mark: str = "") -> str:
+    """Up to three values, and how many more."""
+    shown = [f"{mark}{value}{mark}" for value in values]
+    more = f" and {len(shown) - 3} more" if len(shown) > 3 else ""
+    return ", ".join(shown[:3]) + more
