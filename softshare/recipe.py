@@ -8,6 +8,8 @@ import json
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
+from softshare.initialisation import INITS
+
 PATHS = "shortest-paths"
 PATH_MODELS = ("cnn", "scnn", "scnn-r")
 PROFILES = ("paper", "fast", "smoke")
@@ -18,8 +20,8 @@ class Recipe:
     """The settings of one run; the defaults are the paper's for CIFAR (Section 4.1).
 
     Attributes:
-        model: name for `softshare.build`.
-        data: name of the data set, or ``"shortest-paths"``.
+        model: name for `softshare.build`, such as ``wrn-28-10``, ``swrn-28-10-2`` or ``scnn``.
+        data: name of the image set, or ``shortest-paths``.
         profile: ``paper`` (the paper's settings to the letter), ``fast`` (same model, shorter
             schedule) or ``smoke`` (narrow, minutes on a laptop).
         seed: of initial weights, order of the data, augmentation and dropout.
@@ -70,7 +72,12 @@ class Recipe:
     examples: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "milestones", tuple(float(m) for m in self.milestones))
+        try:
+            object.__setattr__(self, "milestones", tuple(float(m) for m in self.milestones))
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"milestones are numbers, such as (0.3, 0.6, 0.8); got {self.milestones!r}."
+            ) from None
         for field in fields(self):
             value, kind = getattr(self, field.name), _KINDS[str(field.type)]
             if isinstance(value, bool) or not isinstance(value, kind):
@@ -84,7 +91,7 @@ class Recipe:
                     raise ValueError(
                         f"{name} must lie between {low:g} and {high:g}; got {getattr(self, name)}."
                     )
-        for name, known in (("profile", PROFILES), ("optimizer", ("sgd", "adam"))):
+        for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(
                     f"{name} is one of {', '.join(known)}; got {getattr(self, name)!r}."
@@ -95,10 +102,23 @@ class Recipe:
             raise ValueError(
                 f"milestones are rising fractions of all epochs in (0, 1]; got {self.milestones}."
             )
+        for name in ("model", "data"):
+            value = getattr(self, name)
+            if not value or value.startswith(".") or set(value) & set("/\\"):
+                raise ValueError(
+                    f"{name} is a name, part of the record's path; got {value!r}. The path of an "
+                    "image set goes into source=."
+                )
         if (self.model in PATH_MODELS) != (self.data == PATHS):
             raise ValueError(
                 f"{', '.join(PATH_MODELS)} train on {PATHS!r} and nothing else does; got model "
                 f"{self.model!r} with data {self.data!r}."
+            )
+        unused, idle = ("cutout", 0) if self.data == PATHS else ("phases", 1)
+        if getattr(self, unused) != idle:
+            raise ValueError(
+                f"{unused} has no meaning for {self.data!r}; got {getattr(self, unused)}. Leave it "
+                f"at {idle}."
             )
 
     @property
@@ -215,6 +235,7 @@ _KINDS: dict[str, Any] = {
     "float": (float, int),
     "tuple[float, ...]": tuple,
 }
+_CHOICES = {"profile": PROFILES, "optimizer": ("sgd", "adam"), "init": INITS}
 _RANGES = {
     (1, 1_000_000): ("epochs", "batch_size", "phases"),
     (0, 2**62): ("seed", "examples"),

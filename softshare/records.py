@@ -105,7 +105,7 @@ class Run:
         alpha = self.coefficients[chosen]
         return {group: similarity(torch.tensor(rows)) for group, rows in alpha.items()}
 
-    def save(self, root: Path | None = None) -> Path:
+    def save(self, root: Path | str | None = None) -> Path:
         """Writes the record whole or not at all, with its checksum, below `root`.
 
         Raises:
@@ -113,7 +113,7 @@ class Run:
         """
         content = {"format": FORMAT} | asdict(self)
         content["sha256"] = _digest(content)
-        path = (root or runs_root()) / self.path
+        path = Path(root or runs_root()) / self.path
         storage.write(path, (_text(content) + "\n").encode())
         return path
 
@@ -123,29 +123,35 @@ class Run:
 
         Raises:
             FileNotFoundError: there is no such file.
-            Damaged: it is not JSON, lacks a field, or does not match its checksum.
+            Damaged: it is not JSON, not whole, or does not match its checksum.
+            ValueError: it comes from a newer version.
         """
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"There is no record {path}.")
+        damaged = f"The record {path} is damaged:"
         try:
             content = json.loads(path.read_text())
             digest = content.pop("sha256")
+            intact = digest == _digest(content)
             version = content.pop("format")
-            intact = digest == _digest({"format": version} | content)
-        except (ValueError, KeyError, AttributeError, UnicodeDecodeError) as error:
-            raise storage.Damaged(
-                f"The record {path} is damaged: it is not a whole record."
-            ) from error
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise storage.Damaged(f"{damaged} it is not a whole record.") from error
         if not intact:
-            raise storage.Damaged(f"The record {path} is damaged: its checksum does not match.")
+            raise storage.Damaged(f"{damaged} its checksum does not match.")
         if version != FORMAT:
             raise ValueError(
                 f"This version reads records of format {FORMAT}; {path} has format {version}. "
                 "Update softshare."
             )
-        recipe = Recipe(**content.pop("recipe"))
-        return Run(recipe, **content)
+        try:
+            recipe = Recipe(**content.pop("recipe"))
+            return Run(recipe, **content)
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"The record {path} has fields that this version does not know ({error}). "
+                "Update softshare."
+            ) from error
 
 
 def load_runs(root: Path | str | None = None, **settings: Any) -> list[Run]:
@@ -159,7 +165,7 @@ def load_runs(root: Path | str | None = None, **settings: Any) -> list[Run]:
         Runs in order of their paths.
 
     Raises:
-        ValueError: a setting that recipes do not have.
+        ValueError: a setting that recipes do not have, or the same run found twice.
         Damaged: a record that fails its check, named.
 
     Example:
@@ -179,7 +185,14 @@ def load_runs(root: Path | str | None = None, **settings: Any) -> list[Run]:
         for name, value in settings.items()
     }
     paths = sorted(Path(root or runs_root()).glob("**/seed*-*.json"))
-    runs = [Run.load(path) for path in paths]
+    runs: list[Run] = []
+    places: dict[Recipe, Path] = {}
+    for path in paths:
+        runs.append(Run.load(path))
+        if (first := places.setdefault(runs[-1].recipe, path)) != path:
+            raise ValueError(
+                f"{first} and {path} hold the same run, which would count twice; remove one."
+            )
     return [
         run for run in runs if all(getattr(run.recipe, n) in values for n, values in wanted.items())
     ]

@@ -46,6 +46,12 @@ def write(path: Path, content: bytes) -> None:
         raise
 
 
+def sweep(path: Path) -> None:
+    """Removes what a killed `write` of this file left beside it; for who alone writes it."""
+    for leftover in path.parent.glob(f".{path.name}.*"):
+        leftover.unlink(missing_ok=True)
+
+
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Writes tensors and plain values with their checksum."""
     buffer = io.BytesIO()

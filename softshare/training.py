@@ -1,34 +1,23 @@
-"""Training: a bare loop that checkpoints, resumes and ends in a record."""
+"""Training by name: a record that is there, a run that goes on, or a new one."""
 
 from __future__ import annotations
 
-import contextlib
-import platform
-import subprocess
-import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
-from torch import Tensor, nn
 
 from softshare import storage
-from softshare.archives import stem
-from softshare.counting import count
+from softshare.archives import SUFFIXES, stem
+from softshare.loop import Training
 from softshare.models import build
-from softshare.optimisation import param_groups
-from softshare.paths import PACKAGE, checkpoints_root, runs_root
+from softshare.paths import checkpoints_root, runs_root
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
 from softshare.sharing import banks
-from softshare.similarity import recurrence_penalty
-from softshare.tasks import Task, autocast, predictor, task_for
-
-KEPT_EPOCHS = (0, 1, 5, 25, 50, 100, 150)
-"""Epochs after which the coefficients are kept, besides the last (Figure 8 shows some)."""
+from softshare.tasks import Task, task_for
 
 
 def train(
@@ -37,7 +26,7 @@ def train(
     profile: str = "paper",
     *,
     source: str | Path | None = None,
-    runs: Path | None = None,
+    runs: Path | str | None = None,
     device: str | torch.device | None = None,
     progress: bool = True,
     checkpoint_seconds: float = 60.0,
@@ -52,9 +41,10 @@ def train(
 
     Args:
         model: name for `softshare.build`.
-        data: name of a data set. Default: the profile's.
+        data: name of a data set, or the path of an image folder or archive, which is then called
+            by its stem. Default: the profile's.
         profile: ``paper``, ``fast`` or ``smoke``.
-        source: file or folder to read the image set from, instead of the data folder.
+        source: folder or archive to read the image set from, instead of the data folder.
         runs: folder of records. Default ``data/runs`` of the checkout.
         device: default CUDA where there is one, else the CPU.
         progress: show a progress bar with the time left.
@@ -65,24 +55,26 @@ def train(
         The record, which is also on disk.
 
     Raises:
-        ValueError: unknown names or values out of range.
-        FloatingPointError: the loss is no longer a number.
+        ValueError: unknown names or values out of range, or a record of other images.
+        FileNotFoundError: the data set is not there.
+        FloatingPointError: the loss or an output is no longer a number.
         RuntimeError: another process is training this very run.
+        OSError: a checkpoint or the record could not be written.
 
     Example:
         >>> import tempfile
-        >>> from pathlib import Path
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> settings = {"epochs": 1, "examples": 64, "runs": folder, "progress": False}
-        >>> run = train("swrn-10-1", profile="smoke", **settings)  # doctest: +SKIP
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     settings = {"epochs": 1, "examples": 64, "runs": folder + "/runs"}
+        ...     run = train("wrn-10-1", profile="smoke", progress=False, **settings)
+        >>> run.path, len(run.curves["test_error"])
+        ('digits/smoke/wrn-10-1+epochs=1+examples=64/seed0-881b39507f.json', 1)
     """
-    if source is not None and data is None:
-        data = stem(Path(source))
-    recipe = for_profile(model, data, profile, **settings)
-    root = runs if runs is not None else runs_root()
-    if (known := _recorded(recipe, root)) is not None:
+    recipe, source = _asked(model, data, profile, source, settings)
+    root = Path(runs) if runs is not None else runs_root()
+    if source is None and (known := _recorded(recipe, root)) is not None:
         return known
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    place = _device(device)
+    _check_model(recipe)
     saved = (root.parent / "checkpoints" if runs is not None else checkpoints_root()) / (
         f"{recipe.model}-seed{recipe.seed}-{recipe.key}.pt"
     )
@@ -90,211 +82,50 @@ def train(
     lock = FileLock(saved.with_suffix(".lock"))
     try:
         with lock.acquire(blocking=False):
-            if (known := _recorded(recipe, root)) is not None:
-                return known
             task = task_for(recipe, place, source)
-            run = _Training(recipe, task, place, saved, checkpoint_seconds, progress).finish()
+            if (known := _recorded(recipe, root)) is not None:
+                return _of_same_data(known, task)
+            storage.sweep(saved)
+            storage.sweep(root / recipe.path)
+            run = Training(recipe, task, place, saved, checkpoint_seconds, progress).finish()
             run.save(root)
+            saved.unlink(missing_ok=True)
     except Timeout:
         raise RuntimeError(
             f"Another process is training {recipe.path}; wait for it, or choose another seed."
         ) from None
-    saved.unlink(missing_ok=True)
     return run
 
 
-class _Training:
-    def __init__(
-        self,
-        recipe: Recipe,
-        task: Task,
-        device: torch.device,
-        saved: Path,
-        checkpoint_seconds: float,
-        progress: bool,
-    ) -> None:
-        self.recipe, self.task, self.device = recipe, task, device
-        self.saved, self.checkpoint_seconds, self.progress = saved, checkpoint_seconds, progress
-        cuda = device.type == "cuda"
-        bf16 = cuda and torch.cuda.is_bf16_supported()
-        self.precision = torch.bfloat16 if bf16 else torch.float32
-        with _seeded(recipe.seed, device):
-            net = build(recipe.model, init=recipe.init, **task.model_settings)
-        if recipe.recurrence and not banks(net):
-            raise ValueError(
-                f"The recurrence regulariser needs shared layers; {recipe.model} has none. "
-                "Pass recurrence=0 or a soft-shared model."
-            )
-        self.facts = self._describe(net)
-        self.net = net.to(device).to(memory_format=torch.channels_last)
-        self.optimizer = _optimizer(self.net, recipe, cuda)
-        self.curves: dict[str, list[Any]] = {
-            name: [] for name in ("epoch", "phase", "lr", "loss", task.metric)
-        }
-        self.coefficients: dict[str, Any] = {}
-        self.seconds = 0.0
-        self._keep_coefficients(0)
-        self._resume()
+def recipe_for(
+    model: str,
+    data: str | None = None,
+    profile: str = "paper",
+    *,
+    source: str | Path | None = None,
+    **settings: Any,
+) -> Recipe:
+    """The recipe that `train` follows when asked so; `for_profile`, where data may be a path.
 
-    def finish(self) -> Run:
-        from tqdm.auto import tqdm
-
-        done = len(self.curves["epoch"])
-        total = self.recipe.total_epochs
-        bar = tqdm(
-            total=total * self.task.steps,
-            initial=done * self.task.steps,
-            desc=f"{self.recipe.model} seed {self.recipe.seed}",
-            unit="step",
-            mininterval=1.0,
-            disable=not self.progress,
-        )
-        written = time.monotonic()
-        with bar:
-            for epoch in range(done, total):
-                start = time.monotonic()
-                loss, score = self._epoch(epoch, bar)
-                self.seconds += time.monotonic() - start
-                self._note(epoch, loss, score)
-                bar.set_postfix({"loss": f"{loss:.3g}", self.task.metric: f"{score:.4g}"})
-                if epoch + 1 < total and time.monotonic() - written >= self.checkpoint_seconds:
-                    self._checkpoint()
-                    written = time.monotonic()
-        return self._record()
-
-    def _epoch(self, epoch: int, bar: Any) -> tuple[float, float]:
-        net, recipe = self.net, self.recipe
-        net.train()
-        for group in self.optimizer.param_groups:
-            group["lr"] = recipe.lr_at(epoch)
-        losses = torch.zeros(self.task.steps, device=self.device)
-        with _seeded(recipe.seed * 1_000_003 + epoch + 1, self.device):
-            for step, (inputs, targets) in enumerate(self.task.batches(epoch)):
-                inputs = inputs.contiguous(memory_format=torch.channels_last)
-                with autocast(self.device, self.precision):
-                    loss = self.task.loss(net(inputs), targets)
-                losses[step] = loss.detach()  # stays on the device: no wait inside an epoch
-                if recipe.recurrence:
-                    loss = loss - recipe.recurrence * recurrence_penalty(net)
-                self.optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                self.optimizer.step()
-                bar.update()
-        self._check(losses, epoch)
-        return losses.mean().item(), self.task.score(predictor(net, self.precision), epoch)
-
-    def _check(self, losses: Tensor, epoch: int) -> None:
-        broken = (~losses.isfinite()).nonzero()
-        if len(broken):
-            raise FloatingPointError(
-                f"The loss of {self.recipe.model} stopped being a number at step "
-                f"{broken[0].item() + 1} of epoch {epoch + 1}, learning rate "
-                f"{self.recipe.lr_at(epoch)}; lower lr. No record was written; the last "
-                "checkpoint, from before, is kept."
-            )
-
-    def _note(self, epoch: int, loss: float, score: float) -> None:
-        new = {
-            "epoch": epoch + 1,
-            "phase": epoch // self.recipe.epochs + 1,
-            "lr": self.recipe.lr_at(epoch),
-            "loss": loss,
-            self.task.metric: score,
-        }
-        for name, value in new.items():
-            self.curves[name].append(value)
-        if epoch + 1 in (*KEPT_EPOCHS, self.recipe.total_epochs):
-            self._keep_coefficients(epoch + 1)
-
-    def _keep_coefficients(self, epoch: int) -> None:
-        found = {g: b.coefficients.detach().tolist() for g, b in banks(self.net).items()}
-        if found:
-            self.coefficients[str(epoch)] = found
-
-    def _checkpoint(self) -> None:
-        state = {
-            "key": self.recipe.key,
-            "net": self.net.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "curves": self.curves,
-            "coefficients": self.coefficients,
-            "seconds": self.seconds,
-        }
-        storage.save_checkpoint(self.saved, state)
-
-    def _resume(self) -> None:
-        if not self.saved.is_file():
-            return
-        try:
-            state = storage.load_checkpoint(self.saved)
-        except storage.Damaged as error:
-            storage.set_aside(self.saved, str(error))
-            return
-        self.net.load_state_dict(state["net"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.curves, self.coefficients = state["curves"], state["coefficients"]
-        self.seconds = state["seconds"]
-
-    def _describe(self, net: nn.Module) -> dict[str, Any]:
-        size = count(net, self.task.input_shape)
-        return {
-            "name": self.recipe.model,
-            "parameters": size.parameters,
-            "macs": size.macs,
-            "groups": {label: list(bank.layers) for label, bank in banks(net).items()},
-        }
-
-    def _record(self) -> Run:
-        cuda = self.device.type == "cuda"
-        seen = self.recipe.total_epochs * self.task.facts()["train"] / self.recipe.phases
-        return Run(
-            self.recipe,
-            model=self.facts,
-            data=self.task.facts(),
-            curves=self.curves,
-            result={self.task.metric: self.curves[self.task.metric][-1]},
-            coefficients=self.coefficients,
-            cost={
-                "seconds": round(self.seconds, 2),
-                "images_per_second": round(seen / max(self.seconds, 1e-9), 1),
-                "peak_memory_bytes": torch.cuda.max_memory_allocated() if cuda else None,
-            },
-            origin=origin(self.device) | {"precision": str(self.precision).removeprefix("torch.")},
-        )
+    Example:
+        >>> recipe_for("wrn-28-1", "sets/flowers.tar.gz", epochs=30).path
+        'flowers/paper/wrn-28-1+epochs=30/seed0-0c27450d72.json'
+    """
+    return _asked(model, data, profile, source, settings)[0]
 
 
-def origin(device: torch.device) -> dict[str, Any]:
-    """Where and with what a result was made."""
-    import softshare
-
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
-    return {
-        "device": name,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "softshare": softshare.__version__,
-        "commit": _commit(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _optimizer(net: nn.Module, recipe: Recipe, fused: bool) -> torch.optim.Optimizer:
-    groups = param_groups(net, recipe.weight_decay)
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=recipe.lr, fused=fused)
-    nesterov = recipe.momentum > 0
-    return torch.optim.SGD(
-        groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=fused
-    )
-
-
-@contextlib.contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seeds PyTorch's global generators inside, and leaves them as they were outside."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed % 2**63)
-        yield
+def _asked(
+    model: str,
+    data: str | None,
+    profile: str,
+    source: str | Path | None,
+    settings: dict[str, Any],
+) -> tuple[Recipe, str | Path | None]:
+    if source is None and isinstance(data, str) and _is_path(data):
+        data, source = None, data
+    if source is not None and data is None:
+        data = stem(Path(source).expanduser().absolute())
+    return for_profile(model, data, profile, **settings), source
 
 
 def _recorded(recipe: Recipe, root: Path) -> Run | None:
@@ -302,26 +133,47 @@ def _recorded(recipe: Recipe, root: Path) -> Run | None:
     if not path.is_file():
         return None
     try:
-        return Run.load(path)
+        run = Run.load(path)
     except storage.Damaged as error:
         storage.set_aside(path, str(error))
         return None
+    if run.recipe != recipe:
+        raise ValueError(f"{path} holds another run than its name says: {run.path}. Move it there.")
+    return run
 
 
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0]} CPU" if names else f"{platform.machine()} CPU"
+def _of_same_data(run: Run, task: Task) -> Run:
+    if run.data["checksum"] != task.facts()["checksum"]:
+        raise ValueError(
+            f"The record {run.path} was made with other images of the name {run.recipe.data!r}. "
+            "Give one of the two sets another name."
+        )
+    return run
 
 
-def _commit() -> str:
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(PACKAGE.parent), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+def _check_model(recipe: Recipe) -> None:
+    """Refuses what cannot be built before any data are fetched, by a model without memory."""
+    with torch.device("meta"):
+        net = build(recipe.model, dropout=recipe.dropout, init=recipe.init)
+    if recipe.recurrence and not banks(net):
+        raise ValueError(
+            f"The recurrence regulariser needs shared layers; {recipe.model} has none. "
+            "Pass recurrence=0 or a soft-shared model."
+        )
 
+
+def _is_path(data: str) -> bool:
+    return os.path.basename(data) != data or data.lower().endswith(SUFFIXES)
+
+
+def _device(wanted: str | torch.device | None) -> torch.device:
     try:
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", "softshare")
-        return git("rev-parse", "--short=12", "HEAD") + ("-changed" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        place = torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError:
+        raise ValueError(f"A device is cpu, cuda or cuda:N; got {wanted!r}.") from None
+    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"There is no {place} here, but {torch.cuda.device_count()} CUDA devices; pass another "
+            "device, such as cpu."
+        )
+    return place
