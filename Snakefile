@@ -13,11 +13,13 @@ import sys
 
 from softshare import paper
 from softshare.paths import runs_root
+from softshare.provenance import command
 from softshare.recipe import for_profile
 
 PROFILE = config.get("profile", "paper")
 SEEDS = range(int(config.get("seeds", 5)))
 RUNS = os.path.relpath(runs_root())
+os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
 
 
 def recipes(model, data, options):
@@ -52,18 +54,18 @@ PAGES["figure3"] = PAGES["table1"] + PAGES["table2"]
 RECIPES = {recipe.path: recipe for page in PAGES.values() for recipe in page}
 
 
-def flags(wildcards):
-    """The command-line options that ask for the recipe of a record."""
-    recipe = RECIPES[f"{wildcards.record}.json"]
-    base = for_profile(recipe.model, recipe.data, recipe.profile).changes()
-    asked = {name: value for name, value in recipe.changes().items() if base.get(name) != value}
-    asked |= {"data": recipe.data, "profile": recipe.profile, "seed": recipe.seed}
-    return recipe.model + "".join(f" --{name} {asked[name]}" for name in sorted(asked))
+def records(page):
+    return [f"{RUNS}/{recipe.path}" for recipe in PAGES[page]]
+
+
+def executed(page):
+    """The page itself, where it has been written; some results wait for theirs."""
+    return [f"executed/{page}.ipynb"] if os.path.isfile(f"notebooks/{page}.ipynb") else []
 
 
 rule all:
     input:
-        expand("executed/{page}.ipynb", page=PAGES),
+        [records(page) + executed(page) for page in PAGES],
 
 
 for page in PAGES:
@@ -72,27 +74,27 @@ for page in PAGES:
         name:
             page
         input:
-            f"executed/{page}.ipynb",
+            records(page) + executed(page),
 
 
 rule notebook:
     input:
         source="notebooks/{page}.ipynb",
-        records=lambda wildcards: [f"{RUNS}/{recipe.path}" for recipe in PAGES[wildcards.page]],
+        records=lambda wildcards: records(wildcards.page),
     output:
         "executed/{page}.ipynb",
     resources:
         mem_mb=8000,
         runtime=30,
     shell:
-        "{sys.executable} -m papermill {input.source} {output} -k python3"
+        "papermill {input.source} {output} -k python3"
 
 
 rule train:
     output:
         update(RUNS + "/{record}.json"),  # softshare replaces a record whole; do not delete it first
     params:
-        flags=flags,
+        command=lambda wildcards: command(RECIPES[f"{wildcards.record}.json"]),
     threads: 4
     retries: 3
     resources:
@@ -100,4 +102,4 @@ rule train:
         mem_mb=16000,
         runtime=240,
     shell:
-        "{sys.executable} -m softshare train {params.flags}"
+        "{params.command}"
