@@ -16,6 +16,7 @@ from softshare.records import Run
 if TYPE_CHECKING:
     import pandas as pd
 
+_COLLAPSE = 0.3
 COLUMNS = ("shared", "plain", "trained on", "profile", "epochs", "paper", "ours", "noise", "n")
 
 
@@ -114,6 +115,7 @@ def curve_sentences(runs: Sequence[Run]) -> list[str]:
                 f"Mean off-diagonal similarity of {label(run)}, seed {run.seed}, at the end: "
                 f"{off:.2f}."
             )
+    lines += [f"{label(run)}, seed {run.seed}: {_falls(run)}" for run in runs if _falls(run)]
     epochs = paper.value("settings/shortest_paths/epochs")
     if any(run.recipe.epochs != epochs for run in runs):
         lines.append(
@@ -121,6 +123,23 @@ def curve_sentences(runs: Sequence[Run]) -> list[str]:
             "they can hint at its claims, not settle them."
         )
     return lines
+
+
+def _falls(run: Run) -> str:
+    """Epochs in which F1 collapses while the phase stays the same."""
+    f1, phase = run.curves["f1"], run.curves["phase"]
+    falls = [
+        run.curves["epoch"][i]
+        for i in range(1, len(f1))
+        if phase[i] == phase[i - 1] and f1[i] < f1[i - 1] - _COLLAPSE
+    ]
+    if not falls:
+        return ""
+    return (
+        f"inside a phase, F1 fell by more than {_COLLAPSE} in epoch "
+        f"{', '.join(map(str, falls))} of {len(f1)}. A last epoch can be one of these; "
+        "no epoch was chosen."
+    )
 
 
 def _setting(run: Run) -> tuple[Any, ...]:

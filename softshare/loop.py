@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -69,6 +70,8 @@ class Training:
         }
         self.coefficients: dict[str, Any] = {}
         self.seconds = 0.0
+        self.origin = origin(device)  # now: the checkout may have changed when the run ends
+        self.commits = [self.origin["commit"]]
         self._keep_coefficients(0)
         self._resume()
 
@@ -175,6 +178,7 @@ class Training:
             "curves": self.curves,
             "coefficients": self.coefficients,
             "seconds": self.seconds,
+            "commits": self.commits,
         }
         storage.save_checkpoint(self.saved, state)
 
@@ -199,6 +203,7 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.curves, self.coefficients = state["curves"], state["coefficients"]
         self.seconds = state["seconds"]
+        self.commits = list(dict.fromkeys([*state["commits"], *self.commits]))
 
     def _fit(self) -> dict[str, Any]:
         """What a checkpoint must agree on: recipe, images, and the tensors of this version."""
@@ -232,7 +237,12 @@ class Training:
                 "images_per_second": round(seen / max(self.seconds, 1e-9), 1),
                 "peak_memory_bytes": torch.cuda.max_memory_allocated(self.device) if cuda else None,
             },
-            origin=origin(self.device) | {"precision": str(self.precision).removeprefix("torch.")},
+            origin=self.origin
+            | {
+                "commit": ", ".join(self.commits),
+                "date": datetime.now(UTC).isoformat(timespec="seconds"),
+                "precision": str(self.precision).removeprefix("torch."),
+            },
         )
 
 

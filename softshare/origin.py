@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from softshare.paths import PACKAGE
 
 
 def origin(device: torch.device) -> dict[str, Any]:
-    """What a record says of its making: device, versions, threads, commit and date."""
+    """What a record says of its making: device, threads, versions and commit."""
     import softshare
 
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
@@ -25,7 +24,6 @@ def origin(device: torch.device) -> dict[str, Any]:
         "python": platform.python_version(),
         "softshare": softshare.__version__,
         "commit": _commit(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 

@@ -30,6 +30,16 @@ def bullets(sentences: Iterable[str]) -> Text:
     return Text("\n".join(f"- {sentence}" for sentence in sentences))
 
 
+def plural(count: int, thing: str) -> str:
+    """A number and its noun.
+
+    Example:
+        >>> plural(1, "run"), plural(2, "run")
+        ('1 run', '2 runs')
+    """
+    return f"{count} {thing}" + ("" if count == 1 else "s")
+
+
 def command(recipe: Recipe) -> str:
     """The shell command that trains a recipe.
 
@@ -76,7 +86,7 @@ def line(target: str, runs: Sequence[Run]) -> Text:
     for name, values in _shared_parameters(target, runs).items():
         again += [f"-p {name} {values[0]}"] if len(values) == 1 else []
     return Text(
-        f"*Made by {notebook} from {len(runs)} records below `data/runs/` "
+        f"*Made by {notebook} from {plural(len(runs), 'record')} below `data/runs/` "
         f"({_few(dict.fromkeys(path for path in seeds), '`')}), n = {n} a model; "
         f"{_few(_each(runs, lambda run: run.profile))} profile; "
         f"{_few(_each(runs, lambda run: run.origin['device']))}; "

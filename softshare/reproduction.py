@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from softshare import findings, paper, plots, provenance
+from softshare import display, findings, paper, plots, provenance
 from softshare.curriculum import phase_scores
 from softshare.data import load
 from softshare.matching import PROFILES, place
@@ -84,6 +84,10 @@ class Reproduction:
     def source(self, runs: Sequence[Run] | None = None) -> Text:
         """The line under a figure or table, by `softshare.provenance.line`."""
         return provenance.line(self.target, self.runs if runs is None else runs)
+
+    def show(self, what: Any, runs: Sequence[Run] | None = None, digits: int = 2) -> None:
+        """Shows a figure or table of `runs`, all by default, with its line of provenance."""
+        display.show(what, self.source(runs), digits)
 
     def best(self) -> list[Run]:
         """The runs that may be set beside each other, by `softshare.findings.alike`."""

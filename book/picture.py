@@ -1,0 +1,29 @@
+"""Draws the README's picture from the records: `python book/picture.py` writes book/assets/."""
+
+from pathlib import Path
+
+import softshare as ss
+from softshare import plots
+
+TARGET = Path(__file__).parent / "assets" / "records.svg"
+
+
+def draw() -> None:
+    """Left the curves of the shortest-path task, right what the layers of an SWRN became."""
+    paths = ss.reproduce("figure5", train=False).best()
+    networks = ss.reproduce("table1", train=False).best()
+    shared = next(run for run in networks if run.recipe.model.count("-") == 2 and run.coefficients)
+    first = plots.axes(11.0, 3.2)
+    figure = first.figure
+    first.remove()
+    left, *right = figure.subplots(1, 4, width_ratios=[2.2, 1, 1, 1])
+    plots.curves(paths, ax=left).set_title(
+        f"shortest paths, {paths[0].recipe.epochs} epochs a phase, held-out F1"
+    )
+    plots.similarities(shared.lsm(), ax=right)
+    right[1].set_title(f"{plots.label(shared)} on {shared.data['name']}: stage2")
+    figure.savefig(TARGET, facecolor="white")
+
+
+if __name__ == "__main__":
+    draw()

@@ -1,0 +1,32 @@
+"""A figure or table in a notebook, with the line under it that says where it came from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def show(what: Any, under: str = "", digits: int = 2) -> None:
+    """Shows axes, lists of axes or a data frame, then a line of Markdown.
+
+    A notebook draws open figures after everything else in a cell; shown here and closed, a
+    figure stands above its line.
+
+    Args:
+        what: Axes, a list of them, a data frame, or None for nothing to see.
+        under: the line, in Markdown.
+        digits: after the point, of the numbers in a data frame.
+    """
+    import pandas as pd
+    from IPython.display import Markdown, display
+
+    if isinstance(what, pd.DataFrame):
+        display(what.style.hide(axis="index").format(precision=digits, na_rep=""))
+    else:
+        import matplotlib.pyplot as plt
+
+        for axes in what if isinstance(what, list) else [what]:
+            if axes is not None:
+                display(axes.figure)
+                plt.close(axes.figure)
+    if under:
+        display(Markdown(under))
