@@ -136,7 +136,7 @@ class Reproduction:
             new = sum(run.path in self.trained for run in runs)
             made = f", {new} of them trained just now" if new else ""
             lines.append(
-                f"{len(runs)} runs at profile {profile.upper()} ({_MEANING[profile]}): "
+                f"{provenance.plural(len(runs), 'run')} at profile {profile.upper()} ({_MEANING[profile]}): "
                 f"{sets}, {epochs} epochs{made}."
             )
         if self.missing:
