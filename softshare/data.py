@@ -107,7 +107,7 @@ def _decoded(
 ) -> tuple[ImageSet, ImageSet]:
     """Decode an archive, or read what was decoded before; ``keep``: storing must succeed."""
     if name in TAKEN:
-        raise ValueError(f"the name {name!r} is taken by another set; rename {path}")
+        raise ValueError(f"the name {name!r} is taken by another set; call {path} something else")
     if PINNED.get(name, digest) != digest:
         raise ValueError(_mismatch(name, path, digest, PINNED[name]))
     cache = root / "cache" / f"{name}-{digest[:12]}.npz"

@@ -514,6 +514,7 @@ REAL = Path(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not REAL.is_file(), reason=f"no {REAL}; set SOFTSHARE_CIFAR10_JPEG to it")
 def test_the_real_archive(root, tmp_path):
     train, test = register("cifar10-jpeg", REAL, root=root)
