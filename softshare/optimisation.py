@@ -29,7 +29,7 @@ def param_groups(net: nn.Module, weight_decay: float = 5e-4) -> list[dict[str, A
         >>> [(g["weight_decay"], len(g["params"])) for g in optimizer.param_groups]
         [(0.0005, 3), (0.0, 1)]
     """
-    if weight_decay < 0:
+    if not weight_decay >= 0:  # also refuses nan
         raise ValueError(f"Weight decay is 0 or more; got {weight_decay}.")
     free = {id(m.coefficients) for m in net.modules() if isinstance(m, TemplateBank)}
     trained = [p for p in net.parameters() if p.requires_grad]

@@ -95,14 +95,14 @@ def chance_level(
         layers: L, 2 or more.
         templates: k, from 1 to L.
         init: as in `share`.
-        draws: how many coefficient matrices are averaged over.
+        draws: how many coefficient matrices are averaged over, 1 or more.
         seed: of these draws; PyTorch's global state is left alone.
 
     Returns:
         A number in [0, 1], as exact as the draws allow.
 
     Raises:
-        ValueError: no pairs to average (L < 2), or k or init out of range.
+        ValueError: nothing to average (L < 2, no draws), or k or init out of range.
 
     Example:
         >>> [round(chance_level(6, k), 2) for k in (1, 2, 4, 6)]
@@ -110,6 +110,8 @@ def chance_level(
     """
     if layers < 2:
         raise ValueError(f"A similarity needs two layers or more; got {layers}.")
+    if draws < 1:
+        raise ValueError(f"A mean needs 1 or more draws; got {draws}.")
     generator = torch.Generator().manual_seed(seed)
     total = torch.zeros(layers, layers)
     for _ in range(draws):
