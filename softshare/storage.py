@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import pickle
 import tempfile
 import warnings
 from pathlib import Path
@@ -25,25 +26,26 @@ def write(path: Path, content: bytes) -> None:
     Raises:
         OSError: the disk is full or not writable; what was there stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    name = ""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o644)
         os.replace(name, path)
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
+    except BaseException as error:
+        if name:
+            Path(name).unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise OSError(
             error.errno,
             f"Could not write {path} ({error.strerror}); what was there before is untouched. "
-            "Free some space or set SOFTSHARE_DATA to a writable folder",
+            "Free some space, or set SOFTSHARE_DATA to a writable folder.",
         ) from error
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def sweep(path: Path) -> None:
@@ -64,15 +66,20 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """Reads what `save_checkpoint` wrote, without executing anything in it.
 
     Raises:
-        Damaged: the content does not match its checksum.
+        Damaged: the content does not match its checksum, or would have to be executed.
     """
     content = path.read_bytes()
     body = content[len(_HEAD) + 32 :]
     digest = content[len(_HEAD) : len(_HEAD) + 32]
     if not content.startswith(_HEAD) or hashlib.sha256(body).digest() != digest:
         raise Damaged(f"The checkpoint {path} is damaged: its checksum does not match.")
-    state: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
-    return state
+    try:
+        state = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise Damaged(
+            f"The checkpoint {path} is damaged: it holds more than tensors and plain values."
+        ) from error
+    return dict(state)
 
 
 def set_aside(path: Path, why: str) -> Path:

@@ -82,8 +82,8 @@ class ImageTask:
         else:
             self.images, self.labels = train.images, train.labels
         self.recipe, self.test, self.device = recipe, test, device
-        self.moments = {"mean": train.mean, "std": train.std}
-        self.augmentation = {
+        self.moments: dict[str, Any] = {"mean": train.mean, "std": train.std}
+        self.augmentation: dict[str, Any] = {
             "flip": recipe.data != "digits",
             "crop": train.images.shape[-1] // 8,
             "cutout": recipe.cutout,
@@ -139,7 +139,7 @@ class PathTask:
     """
 
     metric = "f1"
-    input_shape = (2, 32, 32)
+    input_shape: tuple[int, ...] = (2, 32, 32)
 
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         if recipe.phases > len(shortest_paths.WINDOWS):

@@ -1,6 +1,13 @@
 """What all tests share: cheap tests run first, on one thread each."""
 
+import inspect
+import multiprocessing
+import textwrap
 from collections import Counter
+from collections.abc import Callable
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
+from typing import Any
 
 import pytest
 import torch
@@ -30,3 +37,25 @@ class Operations(TorchDispatchMode):
 @pytest.fixture
 def operations() -> type[Operations]:
     return Operations
+
+
+@pytest.fixture(scope="session")
+def start() -> Callable[..., BaseProcess]:
+    """Starts a function in a process of its own: ``start(work, *args)``.
+
+    The function travels as its source, so it imports what it needs. Its process is forked from a
+    server that has imported PyTorch already, and has one thread.
+    """
+    context: ForkServerContext = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["softshare.training", "sklearn.datasets", "torch._dynamo"])
+
+    def start(work: Callable, *args: Any) -> BaseProcess:
+        source = (
+            f"import torch\ntorch.set_num_threads(1)\n{textwrap.dedent(inspect.getsource(work))}"
+        )
+        source += f"{work.__name__}(*args)\n"
+        process = context.Process(target=exec, args=(source, {"args": args}))
+        process.start()
+        return process
+
+    return start

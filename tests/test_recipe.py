@@ -1,0 +1,230 @@
+"""A recipe is what the paper says, its key never drifts, and what makes no sense is refused."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from softshare import recipe as module
+from softshare.recipe import PROFILES, Recipe, for_profile
+
+# Records in git bear these keys: a change here would orphan them.
+GOLDEN: list[tuple[dict[str, Any], str]] = [
+    ({"model": "wrn-28-10"}, "dc171e42f7"),
+    ({"model": "swrn-28-10-2"}, "1d0e29fbd9"),
+    ({"model": "swrn-28-10", "dropout": 0.3}, "1fa62af6c2"),
+    ({"model": "swrn-28-10-2", "cutout": 16, "seed": 4}, "d764d42395"),
+    ({"model": "wrn-28-10", "profile": "fast"}, "46be6041f4"),
+    ({"model": "scnn-r"}, "06d22c5ea3"),
+    ({"model": "cnn", "profile": "smoke"}, "6d5218c499"),
+    (
+        {"model": "swrn-40-8-8", "data": "cifar10-jpeg", "profile": "fast", "seed": 1},
+        "3f094d848d",
+    ),
+    (
+        {"model": "wrn-10-1", "profile": "smoke", "lr": 0.05, "milestones": (0.5,)},
+        "8cd96d80a0",
+    ),
+]
+
+
+@pytest.mark.parametrize(("asked", "key"), GOLDEN)
+def test_keys_never_change(asked: dict[str, Any], key: str) -> None:
+    assert for_profile(**asked).key == key
+
+
+def test_a_field_added_later_leaves_the_keys_of_old_recipes() -> None:
+    @dataclass(frozen=True)
+    class Later(Recipe):
+        label_smoothing: float = 0.0
+
+    for asked, key in GOLDEN:
+        old = for_profile(**asked)
+        assert Later(**asdict(old)).key == key
+        assert Later(**asdict(old), label_smoothing=0.1).key != key
+
+
+def test_each_field_changes_the_key_and_the_path() -> None:
+    base = Recipe("swrn-28-10-2")
+    other = {
+        "model": "wrn-28-10",
+        "data": "cifar100",
+        "profile": "fast",
+        "seed": 1,
+        "epochs": 100,
+        "batch_size": 64,
+        "optimizer": "adam",
+        "lr": 0.05,
+        "milestones": (0.5,),
+        "decay": 0.1,
+        "momentum": 0.8,
+        "weight_decay": 1e-4,
+        "dropout": 0.3,
+        "cutout": 16,
+        "init": "normal",
+        "recurrence": 0.01,
+        "examples": 100,
+    }
+    assert {*other, "phases"} == {f.name for f in fields(Recipe)}
+    recipes = [base, *(replace(base, **{name: value}) for name, value in other.items())]
+    for one, two in combinations(recipes, 2):
+        assert one.key != two.key
+        assert one.path != two.path
+
+
+def test_equal_settings_have_one_key_however_they_are_written() -> None:
+    plain = Recipe("wrn-28-1", lr=1.0, milestones=(0.5, 1.0))
+    assert Recipe("wrn-28-1", lr=1, milestones=[0.5, 1]).key == plain.key  # type: ignore[arg-type]
+    assert Recipe(**asdict(plain)) == plain
+
+
+def test_the_learning_rate_of_every_epoch_is_the_papers() -> None:
+    """Section 4.1: 0.1, multiplied by 0.2 at epochs 60, 120 and 160 of 200."""
+    recipe = for_profile("wrn-28-10", "cifar10")
+    rates = [recipe.lr_at(epoch) for epoch in range(recipe.total_epochs)]
+    assert rates == [0.1] * 60 + [0.02] * 60 + [0.004] * 40 + [0.0008] * 40
+
+
+def test_the_short_schedule_has_its_steps_in_proportion() -> None:
+    recipe = for_profile("wrn-28-10", profile="fast")
+    rates = [recipe.lr_at(epoch) for epoch in range(recipe.total_epochs)]
+    assert rates == [0.1] * 9 + [0.02] * 9 + [0.004] * 6 + [0.0008] * 6
+
+
+def test_the_shortest_path_schedule_is_the_papers() -> None:
+    """Section 4.4: Adam at a fixed 0.01, five phases of 50 epochs and 5 000 examples."""
+    recipe = for_profile("scnn")
+    assert (recipe.optimizer, recipe.examples, recipe.phases) == ("adam", 5000, 5)
+    assert {recipe.lr_at(epoch) for epoch in range(250)} == {0.01}
+    assert recipe.total_epochs == 250
+    assert [for_profile(m).recurrence for m in ("cnn", "scnn", "scnn-r")] == [0.0, 0.0, 0.01]
+
+
+def test_the_paper_profile_is_section_4_1_to_the_letter() -> None:
+    recipe = for_profile("swrn-28-10-2")
+    expected = {
+        "data": "cifar10",
+        "epochs": 200,
+        "batch_size": 128,
+        "optimizer": "sgd",
+        "momentum": 0.9,
+        "weight_decay": 5e-4,
+        "init": "orthogonal",
+        "examples": 0,
+        "dropout": 0.0,
+        "cutout": 0,
+    }
+    assert {name: getattr(recipe, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("model", ["wrn-28-10", "scnn-r"])
+def test_profiles_are_told_apart_and_can_be_overridden(model: str) -> None:
+    recipes = [for_profile(model, profile=profile) for profile in PROFILES]
+    assert len({r.key for r in recipes}) == len({r.path for r in recipes}) == 3
+    for recipe in recipes:
+        assert f"/{recipe.profile}/{model}/seed0-" in recipe.path, "nothing differs from it"
+        other = for_profile(model, profile=recipe.profile, epochs=7, seed=3)
+        assert (other.epochs, other.seed) == (7, 3)
+        assert f"/{model}+epochs=7/seed3-" in other.path
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"epochs": 0}, "epochs must lie between 1 and 1e+06; got 0."),
+    ({"batch_size": -1}, "batch_size must lie between 1 and 1e+06; got -1."),
+    ({"phases": 0}, "phases must lie between 1 and 1e+06; got 0."),
+    ({"seed": -1}, "seed must lie between 0 and 4.61169e+18; got -1."),
+    ({"examples": -5}, "examples must lie between 0 and 4.61169e+18; got -5."),
+    ({"cutout": -1}, "cutout must lie between 0 and 1000; got -1."),
+    ({"lr": -0.1}, "lr must lie between 0 and 1000; got -0.1."),
+    ({"lr": float("nan")}, "lr must lie between 0 and 1000; got nan."),
+    ({"lr": float("inf")}, "lr must lie between 0 and 1000; got inf."),
+    ({"weight_decay": -1}, "weight_decay must lie between 0 and 1000; got -1.0."),
+    ({"recurrence": -0.01}, "recurrence must lie between 0 and 1000; got -0.01."),
+    ({"decay": 1.5}, "decay must lie between 0 and 1; got 1.5."),
+    ({"momentum": 1.1}, "momentum must lie between 0 and 1; got 1.1."),
+    ({"dropout": 1.0}, "dropout must lie between 0 and 0.99; got 1.0."),
+    ({"epochs": 2.5}, "epochs must be int; got 2.5."),
+    ({"epochs": "3"}, "epochs must be int; got '3'."),
+    ({"seed": True}, "seed must be int; got True."),
+    ({"lr": "0.1"}, "lr must be float; got '0.1'."),
+    ({"model": 28}, "model must be str; got 28."),
+    ({"profile": "quick"}, "profile is one of paper, fast, smoke; got 'quick'."),
+    ({"optimizer": "adamw"}, "optimizer is one of sgd, adam; got 'adamw'."),
+    (
+        {"init": "zero"},
+        "init is one of orthogonal, identity, uniform, normal, sparse-uniform, sparse-normal; "
+        "got 'zero'.",
+    ),
+    ({"milestones": 0.5}, "milestones are numbers, such as (0.3, 0.6, 0.8); got 0.5."),
+    ({"milestones": ("a",)}, "milestones are numbers, such as (0.3, 0.6, 0.8); got ('a',)."),
+    (
+        {"milestones": (60, 120)},
+        "milestones are rising fractions of all epochs in (0, 1]; got (60.0, 120.0).",
+    ),
+    (
+        {"milestones": (0.6, 0.3)},
+        "milestones are rising fractions of all epochs in (0, 1]; got (0.6, 0.3).",
+    ),
+    (
+        {"milestones": (float("nan"),)},
+        "milestones are rising fractions of all epochs in (0, 1]; got (nan,).",
+    ),
+    (
+        {"data": "../elsewhere"},
+        "data is a name, part of the record's path; got '../elsewhere'. The path of an image set "
+        "goes into source=.",
+    ),
+    (
+        {"model": "a/b"},
+        "model is a name, part of the record's path; got 'a/b'. The path of an image set goes "
+        "into source=.",
+    ),
+    (
+        {"data": ""},
+        "data is a name, part of the record's path; got ''. The path of an image set goes into "
+        "source=.",
+    ),
+    (
+        {"data": "shortest-paths"},
+        "cnn, scnn, scnn-r train on 'shortest-paths' and nothing else does; got model 'wrn-28-1' "
+        "with data 'shortest-paths'.",
+    ),
+    (
+        {"model": "scnn"},
+        "cnn, scnn, scnn-r train on 'shortest-paths' and nothing else does; got model 'scnn' with "
+        "data 'cifar10'.",
+    ),
+    ({"phases": 2}, "phases has no meaning for 'cifar10'; got 2. Leave it at 1."),
+    (
+        {"model": "scnn", "data": "shortest-paths", "cutout": 16},
+        "cutout has no meaning for 'shortest-paths'; got 16. Leave it at 0.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("asked", "text"), REFUSED)
+def test_what_makes_no_sense_is_refused_in_a_sentence(asked: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        Recipe(**({"model": "wrn-28-1"} | asked))
+
+
+def test_every_range_has_a_refused_value() -> None:
+    ranged = {name for names in module._RANGES.values() for name in names}
+    assert ranged <= {name for asked, text in REFUSED for name in asked if "must lie" in text}
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        ({"sedd": 1}, "A recipe has no setting 'sedd'; did you mean 'seed'?"),
+        ({"profile": "quick"}, "profile is one of paper, fast, smoke; got 'quick'."),
+        ({"colour": 1}, "A recipe has no setting 'colour'; it has batch_size, cutout, "),
+    ],
+)
+def test_an_unknown_setting_is_named(asked: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}"):
+        for_profile("wrn-28-1", **asked)
