@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from softshare import paper
 from softshare.curriculum import phase_scores
-from softshare.matching import PROFILES
+from softshare.matching import PROFILES, data_set, kind, place
+from softshare.paper_file import read
 from softshare.plots import label
+from softshare.provenance import own_settings
+from softshare.recipe import PATHS
 from softshare.records import Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _COLLAPSE = 0.3
-COLUMNS = ("shared", "plain", "trained on", "profile", "epochs", "paper", "ours", "noise", "n")
+COLUMNS = (
+    *("shared", "plain", "trained on", "profile", "epochs", "n", "ours", "noise"),
+    *("paper's pair", "paper"),
+)
 
 
 def alike(runs: Sequence[Run], among: Sequence[str] = ()) -> list[Run]:
     """The largest set of runs that differ in model and seed alone: those that may be compared.
 
-    Among sets that cover as many models, the one at the better profile.
+    Dropout belongs to the model; networks of several widths are kept apart. Among sets that cover
+    as many models, the one at the better profile.
 
     Args:
         runs: any runs.
@@ -39,7 +46,7 @@ def alike(runs: Sequence[Run], among: Sequence[str] = ()) -> list[Run]:
     touched = [s for s in sets.values() if not among or any(run.path in among for run in s)]
     return max(
         touched,
-        key=lambda s: (len({label(run) for run in s}), -PROFILES.index(s[0].profile)),
+        key=lambda s: (len({label(run) for run in s}), -PROFILES.index(s[0].profile), len(s)),
         default=[],
     )
 
@@ -52,14 +59,15 @@ def contrasts(runs: Sequence[Run], table: str) -> pd.DataFrame:
         table: ``table1``, ``table2`` or ``table4``.
 
     Returns:
-        A row a pair: `paper`, the difference of the printed errors where both are printed;
-        `ours`, that of our mean errors, negative where sharing lowered the error; `noise`, the
-        standard error that drawing N test images alone gives such a difference,
-        :math:`100 \sqrt{(p_1 (1 - p_1) + p_2 (1 - p_2)) / N}`; `n`, runs of each.
+        A row a pair: `n`, runs of each; `ours`, the difference of our mean errors, negative where
+        sharing lowered the error; `noise`, the standard error that drawing N test images alone
+        gives such a difference, :math:`100 \sqrt{(p_1 (1 - p_1) + p_2 (1 - p_2)) / N}`;
+        `paper's pair`, the rows of one width that they are or stand in for, and `paper`, the
+        difference of the errors printed there.
 
     Example:
-        >>> list(contrasts([], "table1").columns)
-        ['shared', 'plain', 'trained on', 'profile', 'epochs', 'paper', 'ours', 'noise', 'n']
+        >>> contrasts([], "table1").empty
+        True
     """
     import pandas as pd
 
@@ -79,15 +87,15 @@ def table_sentences(runs: Sequence[Run], table: str) -> list[str]:
     """One sentence for each contrast, and what it is worth."""
     lines = []
     for _, row in contrasts(runs, table).iterrows():
-        sign = "fewer" if row["ours"] < 0 else "more"
+        sign = "more" if row["ours"] > 0 else "fewer"
         text = (
             f"{row['shared']} makes {abs(row['ours']):.2f} points {sign} errors than "
             f"{row['plain']} ({row['trained on']}, {row['epochs']} epochs, profile "
             f"{row['profile']}, n = {row['n']}); the test set alone makes such a difference "
             f"uncertain by {row['noise']:.2f} points (one standard error)."
         )
-        if not math.isnan(row["paper"]):
-            text += f" The paper's difference for the networks of width 10: {row['paper']:+.2f}."
+        if row["paper's pair"]:
+            text += f" The paper has {row['paper']:+.2f} points for {row["paper's pair"]}."
         lines.append(text)
     return lines or ["No soft-shared network and its plain twin have both been trained alike yet."]
 
@@ -101,9 +109,12 @@ def curve_sentences(runs: Sequence[Run]) -> list[str]:
     final = last.sort_values(phases[-1], ascending=False)
     order = ", ".join(f"{row['model']} {row[phases[-1]]:.3f}" for _, row in final.iterrows())
     lines = [f"F1 at the end of the last phase: {order}."]
+    if len(phases) > 1:
+        everywhere = _by_model(runs, lambda run: statistics.mean(run.curves["f1"]))
+    lines.append(f"F1 averaged over all epochs: {everywhere}.")
     later = first.set_index("model")[phases[1:]].mean(axis=1).sort_values(ascending=False)
-    order = ", ".join(f"{model} {score:.3f}" for model, score in later.items())
-    lines.append(f"F1 after the first epoch of a new phase, mean over phases 2 and on: {order}.")
+        order = ", ".join(f"{model} {score:.3f}" for model, score in later.items())
+        lines.append(f"F1 after the first epoch of a new phase, mean over phases 2 on: {order}.")
     start = first.set_index("model")[phases[0]].sort_values(ascending=False)
     order = ", ".join(f"{model} {score:.3f}" for model, score in start.items())
     lines.append(f"F1 after the very first epoch: {order}.")
@@ -125,6 +136,15 @@ def curve_sentences(runs: Sequence[Run]) -> list[str]:
     return lines
 
 
+def _by_model(runs: Sequence[Run], of: Callable[[Run], float]) -> str:
+    """A quantity of each model, mean over seeds, largest first."""
+    values: dict[str, list[float]] = {}
+    for run in runs:
+        values.setdefault(label(run), []).append(of(run))
+    means = {model: statistics.mean(found) for model, found in values.items()}
+    return ", ".join(f"{m} {means[m]:.3f}" for m in sorted(means, key=lambda m: -means[m]))
+
+
 def _falls(run: Run) -> str:
     """Epochs in which F1 collapses while the phase stays the same."""
     f1, phase = run.curves["f1"], run.curves["phase"]
@@ -143,10 +163,10 @@ def _falls(run: Run) -> str:
 
 
 def _setting(run: Run) -> tuple[Any, ...]:
-    parts = run.recipe.model.split("-")
-    width = parts[2] if "wrn" in run.recipe.model else ""
-    recipe = run.recipe
-    return run.profile, run.data["name"], recipe.epochs, recipe.examples, recipe.batch_size, width
+    """What runs must have in common to be set beside each other."""
+    own = {k: v for k, v in own_settings(run.recipe).items() if k not in ("seed", "dropout")}
+    examples = None if run.recipe.data == PATHS else run.data.get("checksum")  # drawn for each seed
+    return run.profile, run.data["name"], examples, kind(run.recipe.model)[1], repr(own)
 
 
 def _plain_name(name: str) -> str:
@@ -157,31 +177,31 @@ def _plain_name(name: str) -> str:
 def _contrast(table: str, name: str, shared: list[Run], plain: list[Run]) -> dict[str, Any]:
     a, b = (statistics.mean(run.test_error for run in runs) for runs in (shared, plain))
     variance = sum(e / 100 * (1 - e / 100) for e in (a, b)) / shared[0].data["test"]
-    recipe = shared[0].recipe
+    pair, paper_difference = _printed(table, shared[0], plain[0])
     return {
         "shared": name,
         "plain": _plain_name(name),
         "trained on": shared[0].data["name"],
         "profile": shared[0].profile,
-        "epochs": recipe.total_epochs,
-        "paper": _printed(table, shared[0]) - _printed(table, plain[0]),
+        "epochs": shared[0].recipe.total_epochs,
+        "n": min(len(shared), len(plain)),
         "ours": a - b,
         "noise": 100 * math.sqrt(variance),
-        "n": min(len(shared), len(plain)),
+        "paper's pair": pair,
+        "paper": paper_difference,
     }
 
 
-def _printed(table: str, run: Run) -> float:
-    """The paper's CIFAR-10 number for this model at its own width, if it prints one."""
-    parts = run.recipe.model.split("-")
-    for row in paper.rows(table):
-        own = (row["model"] or "").split("-")
-        options = {"dropout": 0.0, "cutout": 0} | row["options"]
-        same = own[:2] + own[3:] == parts[:2] + parts[3:] and len(own) > 2
-        if same and options["dropout"] == run.recipe.dropout:
-            column = "cifar100" if run.data["name"] == "cifar100" else "cifar10"
-            return float(row["values"].get(column, math.nan))
-    return math.nan
+def _printed(table: str, shared: Run, plain: Run) -> tuple[str, float]:
+    """The paper's rows for a pair, if both are of one width, and the difference of their errors."""
+    tables = read()[0]["tables"]
+    places = [place(run, table, tables) for run in (shared, plain)]
+    ours, other = (found.row if found else None for found in places)
+    if not ours or not other or kind(ours["model"])[1] != kind(other["model"])[1]:
+        return "", math.nan
+    column = "cifar100" if data_set(shared) == "cifar100" else "cifar10"
+    difference = ours["values"][column] - other["values"][column]
+    return f"{ours['row']} against {other['row']} on {column}", difference
 
 
 __all__ = ["alike", "contrasts", "curve_sentences", "table_sentences"]
