@@ -25,11 +25,17 @@ pytestmark = [
 
 TOC = """\
 format: jb-book
-root: intro
+root: front
 chapters:
   - file: api
   - file: references
   - file: notebooks/page
+"""
+FRONT = r"""# A book
+
+Equation 1 of {cite:t}`savarese2019implicitly` is
+
+$$W_i = \sum_{j=1}^{k} \alpha_{ij} T_j .$$
 """
 CELLS = [
     "import os, time\nfrom pathlib import Path\nprint('as a book:', os.environ['SOFTSHARE_BOOK'])",
@@ -79,6 +85,7 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "book", root / "book", symlinks=True, ignore=ignore)
     (root / "book" / "notebooks").symlink_to("../notebooks")
     (root / "book" / "_toc.yml").write_text(TOC)
+    (root / "book" / "front.md").write_text(FRONT)
     done = build(root / "book")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return root / "book"
@@ -142,7 +149,7 @@ def test_formulas_show_in_a_browser_without_a_network(book: Path) -> None:
         options.add_argument(f"--{switch}")
     service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
     with webdriver.Chrome(options=options, service=service) as browser:
-        browser.get((book / "_build" / "html" / "intro.html").as_uri())
+        browser.get((book / "_build" / "html" / "front.html").as_uri())
         wait = importlib.import_module("selenium.webdriver.support.wait").WebDriverWait
         drawn = "return document.querySelectorAll('mjx-container svg path').length"
         assert wait(browser, 30).until(lambda b: b.execute_script(drawn)) > 5

@@ -1,11 +1,16 @@
 """Writes the reference of softshare's public names into the page that asks for it.
 
-The names come from ``softshare.__all__``, the grouping from the modules that
-define them, the text from their docstrings.
+The names come from ``softshare.__all__``, the grouping from the modules that define them, the
+text from their docstrings.
 """
 
+import ast
 import importlib
 import inspect
+import pydoc
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 from sphinx.application import Sphinx
 
@@ -40,6 +45,39 @@ def fill(app: Sphinx, docname: str, source: list[str]) -> None:
         source[0] = source[0].replace(PLACEHOLDER, reference())
 
 
+@cache
+def full_names(package: str = "softshare") -> dict[str, str]:
+    """What modules of the package import or define: autodoc leaves some annotations as written."""
+    full = {}
+    for path in Path(str(importlib.import_module(package).__file__)).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                full[node.name] = f"{package}.{path.stem}.{node.name}"
+            elif isinstance(node, ast.ImportFrom):
+                full |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
+            elif isinstance(node, ast.Import):
+                full |= {a.asname: a.name for a in node.names if a.asname}
+    return full
+
+
+def name_without_link(app: Sphinx, env: Any, node: Any, text: Any) -> Any:
+    """What exists but has no page here is named in plain text; what does not exist is a warning."""
+    if node.get("refdomain") != "py":
+        return None
+    head, dot, rest = node["reftarget"].partition(".")
+    return text if pydoc.locate(full_names().get(head, head) + dot + rest) is not None else None
+
+
+def keep_sentence(
+    app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]
+) -> None:
+    """Napoleon takes what stands before a colon in a property's first line for its type."""
+    if what in ("property", "attribute"):
+        lines.insert(0, "")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", fill)
+    app.connect("missing-reference", name_without_link)
+    app.connect("autodoc-process-docstring", keep_sentence, priority=100)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,57 @@
+"""The book's Sphinx extensions, piece by piece."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+pytest.importorskip("sphinx")
+EXTENSIONS = Path(__file__).resolve().parents[1] / "book" / "extensions"
+
+
+def extension(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, EXTENSIONS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("target", ["torch.Tensor", "nn.Module", "Tensor", "softshare.bank"])
+def test_a_name_that_exists_needs_no_link(target: str) -> None:
+    node = {"refdomain": "py", "reftarget": target}
+    assert extension("book_reference").name_without_link(None, None, node, "text") == "text"
+
+
+@pytest.mark.parametrize("target", ["torch.Tenser", "softshare.banc", "Modle"])
+def test_a_name_that_does_not_exist_stays_a_warning(target: str) -> None:
+    node = {"refdomain": "py", "reftarget": target}
+    assert extension("book_reference").name_without_link(None, None, node, "text") is None
+
+
+def test_a_page_of_another_domain_is_not_touched() -> None:
+    node = {"refdomain": "std", "reftarget": "torch.Tensor"}
+    assert extension("book_reference").name_without_link(None, None, node, "text") is None
+
+
+def test_the_fingerprint_follows_names_and_bytes_of_records(tmp_path: Path) -> None:
+    fingerprint = extension("book_execution").fingerprint
+    record = tmp_path / "data" / "runs" / "cifar10" / "a.json"
+    record.parent.mkdir(parents=True)
+    seen = [fingerprint(tmp_path)]
+    record.write_text("1")
+    seen.append(fingerprint(tmp_path))
+    record.write_text("2")
+    seen.append(fingerprint(tmp_path))
+    record.rename(record.with_name("b.json"))
+    seen.append(fingerprint(tmp_path))
+    assert len(set(seen)) == 4
+    (tmp_path / "data" / "notes.txt").write_text("no record")
+    assert fingerprint(tmp_path) == seen[-1]
+
+
+def test_mathjax_is_there_to_be_copied() -> None:
+    pytest.importorskip("jupyter_book")
+    assert extension("book_offline").packaged_mathjax().stat().st_size > 10**6
