@@ -140,6 +140,9 @@ def _ours(
         why.insert(0, f"profile {recipe.profile}")
     if variant(runs[0]) not in official:
         why.insert(0, f"trained on {variant(runs[0])}, not {' or '.join(sorted(official))}")
+    cutout = row["options"].get("cutout", 0) if row else recipe.cutout
+    if recipe.cutout != cutout:
+        why.insert(0, f"cutout {recipe.cutout}, not {cutout}")
     if row is None:
         why.insert(0, "the paper has no such row")
     elif row["model"] != recipe.model:

@@ -20,29 +20,48 @@ def phase_scores(runs: Sequence[Run], epoch: int = -1) -> pd.DataFrame:
             tells how fast a model adapts to harder examples, the last how far it gets.
 
     Returns:
-        A row for each model and profile, with ``seeds`` and a column for each phase.
+        A row for each model and profile, with ``seeds`` and a column for each phase; empty
+        without runs.
 
     Raises:
-        ValueError: no runs.
+        ValueError: an epoch that a phase does not have.
+
+    Example:
+        >>> from softshare.recipe import Recipe
+        >>> curves = {"phase": [1, 1, 2, 2], "f1": [0.2, 0.6, 0.4, 0.8]}
+        >>> run = Run(Recipe("scnn", "shortest-paths", epochs=2, phases=2), curves=curves)
+        >>> print(phase_scores([run], epoch=0).to_string(index=False))
+        model profile  epochs a phase  seeds  phase 1  phase 2
+         SCNN   paper               2      1      0.2      0.4
     """
     import pandas as pd
 
+    keys = ["model", "profile", "epochs a phase"]
     if not runs:
-        raise ValueError("Scores by phase need at least one run; got none.")
+        return pd.DataFrame(columns=[*keys, "seeds"])
     lines = []
     for run in runs:
-        scores = {}
-        for phase in dict.fromkeys(run.curves["phase"]):
-            pairs = zip(run.curves["phase"], run.curves["f1"], strict=True)
-            scores[f"phase {phase}"] = [f1 for p, f1 in pairs if p == phase][epoch]
+        if not -run.recipe.epochs <= epoch < run.recipe.epochs:
+            raise ValueError(
+                f"A phase of {run.recipe.model} has {run.recipe.epochs} epochs, counted from 0; "
+                f"got epoch {epoch}."
+            )
+        scores = {f"phase {i}": f1[epoch] for i, f1 in enumerate(by_phase(run), 1)}
         setting = {
             "model": run.recipe.model.upper(),
             "profile": run.profile,
             "epochs a phase": run.recipe.epochs,
         }
         lines.append(setting | {"seeds": run.seed} | scores)
-    keys = ["model", "profile", "epochs a phase"]
     grouped = pd.DataFrame(lines).groupby(keys, sort=False)
     means = grouped.mean(numeric_only=True)
     means["seeds"] = grouped["seeds"].nunique()
     return means.reset_index()
+
+
+def by_phase(run: Run) -> list[list[float]]:
+    """F1 after each epoch of each phase."""
+    scores: dict[int, list[float]] = {}
+    for phase, f1 in zip(run.curves["phase"], run.curves["f1"], strict=True):
+        scores.setdefault(phase, []).append(f1)
+    return list(scores.values())

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from softshare import paper
-from softshare.curriculum import phase_scores
+from softshare.curriculum import by_phase
 from softshare.matching import PROFILES, data_set, kind, place
+from softshare.naming import label
 from softshare.paper_file import read
-from softshare.plots import label
 from softshare.provenance import own_settings
 from softshare.recipe import PATHS
 from softshare.records import Run
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _COLLAPSE = 0.3
 COLUMNS = (
     *("shared", "plain", "trained on", "profile", "epochs", "n", "ours", "noise"),
-    *("paper's pair", "paper"),
+    *("pair in the paper", "paper"),
 )
 
 
@@ -62,7 +62,7 @@ def contrasts(runs: Sequence[Run], table: str) -> pd.DataFrame:
         A row a pair: `n`, runs of each; `ours`, the difference of our mean errors, negative where
         sharing lowered the error; `noise`, the standard error that drawing N test images alone
         gives such a difference, :math:`100 \sqrt{(p_1 (1 - p_1) + p_2 (1 - p_2)) / N}`;
-        `paper's pair`, the rows of one width that they are or stand in for, and `paper`, the
+        `pair in the paper`, the rows of one width that they are or stand in for, and `paper`, the
         difference of the errors printed there.
 
     Example:
@@ -94,8 +94,8 @@ def table_sentences(runs: Sequence[Run], table: str) -> list[str]:
             f"{row['profile']}, n = {row['n']}); the test set alone makes such a difference "
             f"uncertain by {row['noise']:.2f} points (one standard error)."
         )
-        if row["paper's pair"]:
-            text += f" The paper has {row['paper']:+.2f} points for {row["paper's pair"]}."
+        if row["pair in the paper"]:
+            text += f" The paper has {row['paper']:+.2f} for {row['pair in the paper']}."
         lines.append(text)
     return lines or ["No soft-shared network and its plain twin have both been trained alike yet."]
 
@@ -104,20 +104,17 @@ def curve_sentences(runs: Sequence[Run]) -> list[str]:
     """Who leads at the end of the curriculum, and who adapts fastest when a phase begins."""
     if not runs:
         return ["No run of the shortest-path task is recorded yet."]
-    last, first = phase_scores(runs, -1), phase_scores(runs, 0)
-    phases = [column for column in last.columns if column.startswith("phase")]
-    final = last.sort_values(phases[-1], ascending=False)
-    order = ", ".join(f"{row['model']} {row[phases[-1]]:.3f}" for _, row in final.iterrows())
-    lines = [f"F1 at the end of the last phase: {order}."]
-    if len(phases) > 1:
-        everywhere = _by_model(runs, lambda run: statistics.mean(run.curves["f1"]))
-    lines.append(f"F1 averaged over all epochs: {everywhere}.")
-    later = first.set_index("model")[phases[1:]].mean(axis=1).sort_values(ascending=False)
-        order = ", ".join(f"{model} {score:.3f}" for model, score in later.items())
-        lines.append(f"F1 after the first epoch of a new phase, mean over phases 2 on: {order}.")
-    start = first.set_index("model")[phases[0]].sort_values(ascending=False)
-    order = ", ".join(f"{model} {score:.3f}" for model, score in start.items())
-    lines.append(f"F1 after the very first epoch: {order}.")
+    lines = [
+        f"F1 at the end of the last phase: {_by_model(runs, lambda run: run.f1)}.",
+        "F1 averaged over all epochs: "
+        f"{_by_model(runs, lambda run: statistics.mean(run.curves['f1']))}.",
+        f"F1 after the very first epoch: {_by_model(runs, lambda run: run.curves['f1'][0])}.",
+    ]
+    if all(len(by_phase(run)) > 1 for run in runs):
+        lines.append(
+            "F1 after the first epoch of a new phase, mean over phases 2 on: "
+            f"{_by_model(runs, lambda run: statistics.mean(f[0] for f in by_phase(run)[1:]))}."
+        )
     for run in runs:
         if run.coefficients:
             S = run.lsm()["body"]
@@ -187,7 +184,7 @@ def _contrast(table: str, name: str, shared: list[Run], plain: list[Run]) -> dic
         "n": min(len(shared), len(plain)),
         "ours": a - b,
         "noise": 100 * math.sqrt(variance),
-        "paper's pair": pair,
+        "pair in the paper": pair,
         "paper": paper_difference,
     }
 

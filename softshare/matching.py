@@ -58,8 +58,9 @@ def place(run: Recorded, name: str, tables: dict[str, Any]) -> Place | None:
     """Where a run belongs in a table, None if it belongs in another one or nowhere.
 
     Its row has its model, dropout and cutout. A model that is in no row stands in for the row
-    that has its name but for the width, the nearest one ("wrn-28-1" for WRN 28-10). Any other is
-    shown without a row if the table has its data set and its dropout and cutout.
+    that has its name but for the width, the nearest one ("wrn-28-1" for WRN 28-10), with a cutout
+    of any size if the row has one. Any other is shown without a row if the table has its dropout
+    and cutout, and its data set or a model of its kind and depth.
     """
     recipe, table = run.recipe, tables[name]
     others = [other for key, other in tables.items() if key != name]
@@ -71,9 +72,33 @@ def place(run: Recorded, name: str, tables: dict[str, Any]) -> Place | None:
         return Place(row, own=False)
     if any(_stand_in(recipe, other) for other in others):
         return None
-    sets = [about["data"] for about in table["columns"].values()]
-    alike = any(_options(row["options"]) == _trained(recipe) for row in table["rows"])
-    return Place(None, own=False) if alike and data_set(run) in sets else None
+    near = [row for row in table["rows"] if _options(row["options"]) == _trained(recipe)]
+    family = kind(recipe.model)[0].partition("*")[0]
+    known = data_set(run) in [about["data"] for about in table["columns"].values()] or any(
+        kind(row["model"])[0].startswith(family) for row in near
+    )
+    return Place(None, own=False) if near and known else None
+
+
+def stands_in(recipe: Any, row: dict[str, Any]) -> bool:
+    """Whether a recipe trains the row's model, at whatever width, with its dropout and cutout.
+
+    A cutout of any size will do: 16 pixels are half of a CIFAR image, and all of a digit.
+    """
+    alike = kind(recipe.model)[0] == kind(row["model"])[0]
+    return alike and _options(row["options"]) == _trained(recipe)
+
+
+def kind(model: str | None) -> tuple[str, int]:
+    """A model's name with a star for the width, and the width; 0 for a model without one.
+
+    Example:
+        >>> kind("swrn-28-10-2"), kind("scnn")
+        (('swrn-28-*-2', 10), ('scnn', 0))
+    """
+    name = model or ""
+    parts = re.fullmatch(r"(s?wrn-\d+)-(\d+)(-\d+)?", name)
+    return (f"{parts[1]}-*{parts[3] or ''}", int(parts[2])) if parts else (name, 0)
 
 
 def variant(run: Recorded) -> str:
@@ -113,32 +138,23 @@ def _order(run: Recorded) -> tuple[int, str, str]:
     return rank, variant(run), run.recipe.model
 
 
-def _options(options: dict[str, Any]) -> tuple[float, int]:
-    return options.get("dropout", 0.0), options.get("cutout", 0)
+def _options(options: dict[str, Any]) -> tuple[float, bool]:
+    return options.get("dropout", 0.0), options.get("cutout", 0) > 0
 
 
-def _trained(recipe: Any) -> tuple[float, int]:
-    return recipe.dropout, recipe.cutout
+def _trained(recipe: Any) -> tuple[float, bool]:
+    return _options({"dropout": recipe.dropout, "cutout": recipe.cutout})
 
 
 def _row(recipe: Any, table: dict[str, Any]) -> dict[str, Any] | None:
+    asked = {"dropout": recipe.dropout, "cutout": recipe.cutout}
     for row in table["rows"]:
-        if row["model"] == recipe.model and _options(row["options"]) == _trained(recipe):
+        if row["model"] == recipe.model and {"dropout": 0.0, "cutout": 0} | row["options"] == asked:
             return row
     return None
 
 
 def _stand_in(recipe: Any, table: dict[str, Any]) -> dict[str, Any] | None:
-    kind, width = _kind(recipe.model)
-    alike = [
-        row
-        for row in table["rows"]
-        if kind and _kind(row["model"])[0] == kind and _options(row["options"]) == _trained(recipe)
-    ]
-    return min(alike, key=lambda row: abs(_kind(row["model"])[1] - width), default=None)
-
-
-def _kind(model: str | None) -> tuple[str, int]:
-    """A model's name without the width, and the width: ("swrn-28-*-2", 10)."""
-    parts = re.fullmatch(r"(s?wrn-\d+)-(\d+)(-\d+)?", model or "")
-    return (f"{parts[1]}-*{parts[3] or ''}", int(parts[2])) if parts else ("", 0)
+    width = kind(recipe.model)[1]
+    alike = [row for row in table["rows"] if stands_in(recipe, row)]
+    return min(alike, key=lambda row: abs(kind(row["model"])[1] - width), default=None)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch import Tensor
+
+from softshare.naming import label, row_label
 from softshare.records import Run
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from torch import Tensor
 
 STYLES = {"cnn": "#b2182b", "scnn": "#2166ac", "scnn-r": "#4d9221"}
 
@@ -27,19 +31,18 @@ def axes(width: float = 7.0, height: float = 3.6) -> Axes:
 
     sns.set_theme(style="ticks", context="notebook", palette="colorblind")
     plt.rcParams["svg.fonttype"] = "none"
-    try:
+    if "IPython" in sys.modules and sys.modules["IPython"].get_ipython():
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
         set_matplotlib_formats("svg")
-    except ImportError:
-        pass
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
 
 
 def curves(runs: Sequence[Run], metric: str | None = None, ax: Axes | None = None) -> Axes:
     """A metric against the epoch: one line a model, with the range over its seeds.
 
-    Phases of a curriculum are told apart by vertical lines.
+    Phases of a curriculum are told apart by vertical lines. Runs on several data sets or at
+    several profiles have lines of their own.
 
     Args:
         runs: runs of one metric.
@@ -48,6 +51,14 @@ def curves(runs: Sequence[Run], metric: str | None = None, ax: Axes | None = Non
 
     Raises:
         ValueError: no runs, or a metric that they lack.
+
+    Example:
+        >>> from softshare.recipe import Recipe
+        >>> history = {"epoch": [1, 2], "phase": [1, 1], "test_error": [9.0, 7.5]}
+        >>> ax = curves([Run(Recipe("wrn-28-1"), curves=history, result={"test_error": 7.5})])
+        >>> ax.lines[0].get_ydata().tolist(), ax.get_ylabel()
+        ([9.0, 7.5], 'test error (%)')
+        >>> ax.figure.clear()
     """
     import pandas as pd
     import seaborn as sns
@@ -60,16 +71,20 @@ def curves(runs: Sequence[Run], metric: str | None = None, ax: Axes | None = Non
             f"Not every run has a curve {metric!r}; these have {list(runs[0].curves)}."
         )
     ax = ax or axes()
+    settings = {(run.recipe.data, run.profile) for run in runs}
+    names = [
+        label(run) + (f" ({run.recipe.data}, {run.profile})" if len(settings) > 1 else "")
+        for run in runs
+    ]
     points = pd.concat(
         [
-            pd.DataFrame(
-                {"model": label(run), "epoch": run.curves["epoch"], metric: run.curves[metric]}
-            )
-            for run in runs
+            pd.DataFrame({"model": name, "epoch": run.curves["epoch"], metric: run.curves[metric]})
+            for name, run in zip(names, runs, strict=True)
         ],
         ignore_index=True,
     )
-    colours = {label(run): STYLES[run.recipe.model] for run in runs if run.recipe.model in STYLES}
+    styled = zip(names, (STYLES.get(run.recipe.model) for run in runs), strict=True)
+    colours = {name: colour for name, colour in styled if colour}
     sns.lineplot(
         points,
         x="epoch",
@@ -79,7 +94,7 @@ def curves(runs: Sequence[Run], metric: str | None = None, ax: Axes | None = Non
         markers=len(points) < 200,
         dashes=False,
         errorbar=("pi", 100),
-        palette=colours or None,
+        palette=colours if colours.keys() == set(names) else None,
         ax=ax,
     )
     phases = runs[0].curves["phase"]
@@ -101,6 +116,13 @@ def comparison(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     Raises:
         ValueError: an empty table.
+
+    Example:
+        >>> from softshare import compare
+        >>> ax = comparison(compare([], "table1"))
+        >>> ax.get_yticklabels()[0].get_text(), len(ax.get_yticks())
+        ('WRN 28-10 (cifar10)', 10)
+        >>> ax.figure.clear()
     """
     if table.empty:
         raise ValueError("There is nothing to compare: the table has no rows.")
@@ -128,8 +150,10 @@ def comparison(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def similarities(
-    lsm: Mapping[str, Sequence[Sequence[float]] | Tensor], title: str = "", ax: Any = None
-) -> Any:
+    lsm: Mapping[str, Sequence[Sequence[float]] | Tensor],
+    title: str = "",
+    ax: Sequence[Axes] | None = None,
+) -> Sequence[Axes]:
     """Layer similarity matrices side by side: white is 1, black is 0, as in the paper.
 
     Args:
@@ -137,11 +161,21 @@ def similarities(
         title: above the row of matrices.
         ax: as many axes as groups. Default: new ones.
 
+    Returns:
+        The axes, one a group.
+
     Raises:
-        ValueError: no group.
+        ValueError: no group, or another number of axes than groups.
+
+    Example:
+        >>> ax = similarities({"stage1": torch.eye(6), "stage2": torch.ones(6, 6)})
+        >>> [place.get_title() for place in ax]
+        ['stage1', 'stage2']
+        >>> ax[0].figure.clear()
     """
-    if not lsm:
-        raise ValueError("There is no LSM to show; got no group.")
+    if not lsm or (ax is not None and len(ax) != len(lsm)):
+        given = "new axes" if ax is None else f"{len(ax)} axes"
+        raise ValueError(f"Each group of an LSM has axes; got {len(lsm)} groups and {given}.")
     import matplotlib.pyplot as plt
     import numpy as np
 
@@ -149,10 +183,10 @@ def similarities(
         first = axes(0.6 + 2.5 * len(lsm), 2.7)
         figure = first.figure
         first.remove()
-        ax = figure.subplots(1, len(lsm), squeeze=False)[0]
+        ax = list(figure.subplots(1, len(lsm), squeeze=False)[0])
     image = None
     for place, (group, matrix) in zip(ax, lsm.items(), strict=True):
-        values = np.asarray(matrix)
+        values = torch.as_tensor(matrix).detach().cpu().numpy()
         image = place.imshow(values, cmap="gray", vmin=0, vmax=1)
         ticks = np.arange(0, len(values), max(1, len(values) // 10))
         place.set_xticks(ticks, ticks + 1)
@@ -173,12 +207,26 @@ def path_example(inputs: Tensor, cells: Tensor, ax: Axes | None = None) -> Axes:
         inputs: ``(2, H, W)``.
         cells: ``(1, H, W)``, targets or logits; cells above 0 are drawn as path.
         ax: where to draw. Default: new axes.
+
+    Raises:
+        ValueError: another shape, such as a batch of grids.
+
+    Example:
+        >>> from softshare.shortest_paths import phase
+        >>> inputs, targets = phase(1, n=2)
+        >>> path_example(inputs[0], targets[0]).images[0].get_array().shape
+        (32, 32, 3)
     """
     import numpy as np
 
+    if inputs.shape[:-2] != (2,) or cells.shape != (1, *inputs.shape[1:]):
+        raise ValueError(
+            "One grid has inputs (2, H, W) and cells (1, H, W); got "
+            f"{tuple(inputs.shape)} and {tuple(cells.shape)}."
+        )
     ax = ax or axes(3.4, 3.4)
-    queries, obstacles = (np.asarray(channel) > 0 for channel in inputs)
-    path = np.asarray(cells)[0] > 0
+    queries, obstacles = inputs.cpu().numpy() > 0
+    path = cells[0].detach().cpu().numpy() > 0
     picture = np.zeros((*path.shape, 3))
     picture[path] = (1, 1, 1)
     picture[obstacles] = (0.84, 0.15, 0.16)
@@ -189,24 +237,13 @@ def path_example(inputs: Tensor, cells: Tensor, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def label(run: Run) -> str:
-    """A run's model as the paper writes it, with what was changed."""
-    return label_of(run.recipe.model) + ("*" if run.recipe.dropout else "")
-
-
 _NAMES = {"test_error": "test error (%)", "f1": "F1", "loss": "training loss"}
 
 
 def _line_label(row: Any) -> str:
-    name = row["row"] if row["paper"] == row["paper"] else label_of(row["model"])
     where = "" if not row["n"] else f", {row['profile']}, n={row['n']}"
     data = row["variant"] if row["n"] else row["data"]
-    return f"{name} ({data}{where})"
-
-
-def label_of(model: str) -> str:
-    """``"swrn-28-1"`` as ``"SWRN 28-1"``."""
-    return model.upper().replace("WRN-", "WRN ", 1)
+    return f"{row_label(row)} ({data}{where})"
 
 
 def _tidy(ax: Axes) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from softshare import paper
+from softshare.matching import kind
 from softshare.recipe import PATHS, Recipe, for_profile
 from softshare.records import Run
 
@@ -47,20 +51,45 @@ def command(recipe: Recipe) -> str:
         >>> command(for_profile("swrn-28-10-2", "cifar10-jpeg", "fast", seed=1))
         'python -m softshare train swrn-28-10-2 --data cifar10-jpeg --profile fast --seed 1'
     """
-    flags = "".join(f" --{name} {value}" for name, value in own_settings(recipe).items())
-    data = "" if recipe.data == PATHS else f" --data {recipe.data}"
-    return f"python -m softshare train {recipe.model}{data} --profile {recipe.profile}{flags}"
+    words = ["python", "-m", "softshare", "train", recipe.model]
+    words += [] if recipe.data == PATHS else ["--data", recipe.data]
+    words += ["--profile", recipe.profile]
+    for name, value in own_settings(recipe).items():
+        plain = ",".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
+        words += [f"--{name}", plain]
+    return shlex.join(words)
 
 
 def own_settings(recipe: Recipe) -> dict[str, Any]:
     """The fields in which a recipe differs from its profile.
 
     Example:
-        >>> own_settings(for_profile("scnn", profile="fast", epochs=2, seed=3))
-        {'seed': 3, 'epochs': 2}
+        >>> own_settings(for_profile("scnn", profile="fast", epochs=200, seed=3))
+        {'seed': 3, 'epochs': 200}
     """
-    base = for_profile(recipe.model, recipe.data, recipe.profile).changes()
-    return {name: value for name, value in recipe.changes().items() if base.get(name) != value}
+    base = for_profile(recipe.model, recipe.data, recipe.profile)
+    return {
+        field.name: getattr(recipe, field.name)
+        for field in fields(recipe)
+        if getattr(recipe, field.name) != getattr(base, field.name)
+    }
+
+
+def again(target: str, recipes: Sequence[Recipe]) -> str:
+    """The shell command that executes a notebook with the parameters that ask for these recipes.
+
+    A parameter in which they differ is left out, and all are where they differ in profile: a
+    notebook shows by itself what is recorded.
+
+    Example:
+        >>> again("table1", [for_profile("swrn-28-1-2", profile="smoke", seed=1)])
+        'papermill notebooks/table1.ipynb out.ipynb -k python3 -p profile smoke -p data digits \
+-p seeds 2 -p k 2'
+    """
+    words = ["papermill", f"notebooks/{target}.ipynb", "out.ipynb", "-k", "python3"]
+    for name, value in _parameters(target, recipes).items():
+        words += ["-p", name, str(value)]
+    return shlex.join(words)
 
 
 def line(target: str, runs: Sequence[Run]) -> Text:
@@ -82,16 +111,13 @@ def line(target: str, runs: Sequence[Run]) -> Text:
         seeds.setdefault(run.path.rpartition("/")[0], set()).add(run.seed)
     counts = sorted({len(s) for s in seeds.values()})
     n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    again = ["papermill", f"notebooks/{target}.ipynb", "out.ipynb", "-k python3"]
-    for name, values in _shared_parameters(target, runs).items():
-        again += [f"-p {name} {values[0]}"] if len(values) == 1 else []
     return Text(
         f"*Made by {notebook} from {plural(len(runs), 'record')} below `data/runs/` "
         f"({_few(dict.fromkeys(path for path in seeds), '`')}), n = {n} a model; "
         f"{_few(_each(runs, lambda run: run.profile))} profile; "
         f"{_few(_each(runs, lambda run: run.origin['device']))}; "
         f"commit {_few(_each(runs, lambda run: run.origin['commit']), '`')}. "
-        f"Again: `{' '.join(again)}`.*"
+        f"Again: `{again(target, [run.recipe for run in runs])}`.*"
     )
 
 
@@ -117,17 +143,28 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _shared_parameters(target: str, runs: Sequence[Run]) -> dict[str, list[Any]]:
-    """The notebook parameters that ask for these runs."""
-    asked: dict[str, list[Any]] = {
-        "profile": list(_each(runs, lambda run: run.profile)),
-        "epochs": list(_each(runs, lambda run: own_settings(run.recipe).get("epochs", 0))),
-        "seeds": [1 + max(run.seed for run in runs)],
-    }
-    if not target.startswith("figure5"):
-        asked["data"] = list(_each(runs, lambda run: run.data["name"]))
-        asked["width"] = list(_each(runs, lambda run: int(run.recipe.model.split("-")[2])))
-    return asked
+def _parameters(target: str, recipes: Sequence[Recipe]) -> dict[str, Any]:
+    """The notebook's parameters that ask for recipes, where these agree and defaults do not do."""
+    widths = {kind(recipe.model)[1] for recipe in recipes} - {0}
+    profiles = {recipe.profile for recipe in recipes}
+    values: dict[str, set[Any]] = {}
+    if len(profiles) == 1:
+        values = {
+            "profile": profiles,
+            "data": {recipe.data for recipe in recipes},
+            "width": widths,
+            "epochs": {own_settings(recipe).get("epochs", 0) for recipe in recipes},
+            "seeds": {1 + max(recipe.seed for recipe in recipes)},
+        }
+    usual: dict[str, Any] = {"data": PATHS, "epochs": 0, "seeds": 1}
+    if target.startswith("table"):
+        printed = [kind(row["model"]) for row in paper.rows(target) if row["model"]]
+        if widths <= ({1} if profiles == {"smoke"} else {width for _, width in printed}):
+            values.pop("width", None)
+        others = {kind(recipe.model)[0] for recipe in recipes} - {name for name, _ in printed}
+        values["k"] = {int(name.rpartition("-")[2]) for name in others if name.count("-") == 3}
+    single = {name: next(iter(found)) for name, found in values.items() if len(found) == 1}
+    return {name: value for name, value in single.items() if value != usual.get(name)}
 
 
 def _each(runs: Sequence[Run], of: Any) -> dict[Any, None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,44 +19,34 @@ from softshare.records import Run, load_runs
 if TYPE_CHECKING:
     import pandas as pd
 
-_TRAINING_IMAGES = 50_000  # of CIFAR
+_IMAGES = {"cifar10": 50_000, "cifar100": 50_000}  # to train on
 
 
 def tables() -> pd.DataFrame:
-    """A row for each number of the paper's tables that is its own: verdict, runs, command.
+    """A row for each number of the paper's tables whose network this project builds.
+
+    Returns:
+        Table, row, data set and number; the verdict of `softshare.compare`, at the paper's
+        settings where these were run; runs of the row's own network, at any setting; runs that
+        stand in for it at another width; cost; command. No cost or command for ImageNet.
 
     Example:
-        >>> list(tables().columns)  # doctest: +NORMALIZE_WHITESPACE
-        ['table', 'row', 'data', 'paper', 'verdict', 'runs at its own size', 'stand-ins',
-        'cost of a run (EFLOP)', 'command']
+        >>> tables().loc[0, ["row", "paper", "command"]].tolist()  # doctest: +NORMALIZE_WHITESPACE
+        ['WRN 28-10', '4.00 %',
+        'python -m softshare train wrn-28-10 --data cifar10 --profile paper']
     """
     import pandas as pd
 
     runs = load_runs()
     lines = []
     for name, table in paper.load()["tables"].items():
-        options = {row["row"]: row["options"] for row in table["rows"]}
         compared = paper.compare(runs, name)
-        own = compared[(compared["model"] != "") & compared["paper"].notna()]
-        for (row, data), part in own.groupby(["row", "data"], sort=False):
-            first = part.iloc[0]
-            others = compared[compared["stands_in_for"] == row]
-            same_set = [v.partition("-")[0] == data for v in others["variant"]]
-            asked = for_profile(first["model"], data, "paper", **options[row])
-            lines.append(
-                {
-                    "table": table["source"],
-                    "row": row,
-                    "data": data,
-                    "paper": f"{first['paper']:.2f} {first['unit']}",
-                    "verdict": first["verdict"],
-                    "runs at its own size": int(part["n"].sum()),
-                    "stand-ins": int(others["n"][same_set].sum()),
-                    "cost of a run (EFLOP)": _cost(asked) if name != "table3" else math.nan,
-                    "command": command(asked) if name != "table3" else "",
-                }
-            )
-    return pd.DataFrame(lines).drop_duplicates(["table", "row", "data", "paper"])
+        for row in table["rows"]:
+            for key, about in table["columns"].items():
+                if row["model"] and about["metric"]:
+                    line = {"table": table["source"], "row": row["row"]}
+                    lines.append(line | _number(row, key, about, compared))
+    return pd.DataFrame(lines)
 
 
 def figures() -> pd.DataFrame:
@@ -68,19 +59,47 @@ def figures() -> pd.DataFrame:
     import pandas as pd
 
     runs = load_runs()
-    return pd.DataFrame(
-        [
-            {
-                "figure": about["title"]["source"],
-                "title": about["title"]["value"],
-                "state": _state(shown),
-                "runs": len(shown),
-            }
-            for about in paper.load()["figures"].values()
-            if (models := _models(about))
-            for shown in [[run for run in runs if run.recipe.model in models]]
-        ]
-    )
+    lines = []
+    for about in paper.load()["figures"].values():
+        if "models" in about or "model" in about:
+            models = about["models"]["value"] if "models" in about else [about["model"]["value"]]
+            data = about["data"]["value"] if "data" in about else None
+            shown = [run for run in runs if run.recipe.model in models]
+            lines.append(
+                {
+                    "figure": about["title"]["source"],
+                    "title": about["title"]["value"],
+                    "state": _state([for_profile(model, data) for model in models], shown),
+                    "runs": len(shown),
+                }
+            )
+    return pd.DataFrame(lines)
+
+
+def _number(
+    row: dict[str, Any], key: str, about: dict[str, Any], compared: pd.DataFrame
+) -> dict[str, Any]:
+    data, printed = about["data"], row["values"][key]
+    own = compared[
+        (compared["row"] == row["row"])
+        & (compared["data"] == data)
+        & (compared["paper"] == printed)
+        & (compared["unit"] == about["unit"])
+    ]
+    judged = own[~own["verdict"].isin(["not comparable"])]
+    others = compared[compared["stands_in_for"] == row["row"]]
+    same_set = [variant.partition("-")[0] == data for variant in others["variant"]]
+    recipe = for_profile(row["model"], data, "paper", **row["options"])
+    ours = data in _IMAGES
+    return {
+        "data": data if ours else f"{data}, {about['printed']}",
+        "paper": f"{printed:.2f} {about['unit']}",
+        "verdict": (judged if len(judged) else own).iloc[0]["verdict"],
+        "runs at its own size": int(own["n"].sum()),
+        "stand-ins": int(others["n"][same_set].sum()),
+        "cost of a run (EFLOP)": _cost(recipe) if ours else math.nan,
+        "command": command(recipe) if ours else "",
+    }
 
 
 @cache
@@ -92,20 +111,16 @@ def _macs(plain: str) -> int:
 def _cost(recipe: Recipe) -> float:
     """Training by the formula of the field: forward once, backward twice, two FLOP a MAC."""
     plain = "-".join(recipe.model.removeprefix("s").split("-")[:3])
-    images = _TRAINING_IMAGES * recipe.total_epochs
+    images = _IMAGES[recipe.data] * recipe.total_epochs
     return 6 * _macs(plain) * images / 1e18
 
 
-def _models(about: dict[str, Any]) -> list[str]:
-    if "models" in about:
-        return list(about["models"]["value"])
-    return [about["model"]["value"]] if "model" in about else []
-
-
-def _state(runs: list[Run]) -> str:
-    if not runs:
-        return "not attempted"
-    profiles = dict.fromkeys(run.profile for run in runs)
-    if "paper" in profiles:
-        return "recorded at the paper's settings"
-    return f"recorded at profile {', '.join(profiles)}: not comparable"
+def _state(own: list[Recipe], runs: list[Run]) -> str:
+    """How much of a figure is there: the paper's recipes, or others, or none."""
+    trained = {replace(run.recipe, seed=0) for run in runs}
+    done = [recipe for recipe in own if recipe in trained]
+    if done:
+        part = "" if len(done) == len(own) else f" for {len(done)} of {len(own)} networks"
+        return f"recorded at the paper's settings{part}"
+    profiles = ", ".join(dict.fromkeys(run.profile for run in runs))
+    return f"recorded at profile {profiles}: not comparable" if runs else "not attempted"

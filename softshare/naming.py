@@ -1,0 +1,36 @@
+"""What networks are called in tables and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from softshare.recipe import Recipe
+from softshare.records import Run
+
+
+def label(of: Run | Recipe) -> str:
+    """A model as the paper writes it, with a star for dropout.
+
+    Example:
+        >>> label(Recipe("swrn-28-1", dropout=0.3)), label(Recipe("scnn-r", "shortest-paths"))
+        ('SWRN 28-1*', 'SCNN-R')
+    """
+    recipe = of.recipe if isinstance(of, Run) else of
+    return _spaced(recipe.model) + ("*" if recipe.dropout else "")
+
+
+def row_label(row: Mapping[str, Any]) -> str:
+    """The model of a line of `softshare.compare`: the paper's name of the row, or ours in its way.
+
+    Example:
+        >>> row_label({"row": "-", "paper": float("nan"), "model": "wrn-28-1", "stands_in_for": ""})
+        'WRN 28-1'
+    """
+    if row["paper"] == row["paper"]:
+        return row["row"]
+    return _spaced(row["model"]) + ("*" if row["stands_in_for"].endswith("*") else "")
+
+
+def _spaced(model: str) -> str:
+    return model.upper().replace("WRN-", "WRN ", 1)
