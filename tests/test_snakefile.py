@@ -5,12 +5,14 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from softshare import paper
-from softshare.recipe import for_profile
+from softshare.commands import parse
+from softshare.recipe import Recipe, for_profile
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ["table1", "table2", "table4", *(f"figure{n}" for n in range(3, 9))]
@@ -60,5 +62,12 @@ def test_a_recorded_run_is_not_trained_and_settings_reach_every_job(tmp_path: Pa
     ]
 
 
-def test_the_whole_paper_is_planned(tmp_path: Path) -> None:
-    assert jobs(plan(tmp_path, "all"), "notebook") == len(PAGES)
+def test_the_whole_paper_is_planned_and_each_command_makes_its_record(tmp_path: Path) -> None:
+    text = plan(tmp_path, "all")
+    assert jobs(text, "notebook") == len(PAGES)
+    pairs = re.findall(r"output: data/runs/(\S+)[^$]*?-m softshare train (.+)", text)
+    assert len(pairs) == jobs(text, "train") > 0
+    for record, words in pairs:
+        asked = vars(parse(["train", *words.split()]))
+        settings = {f.name: asked[f.name] for f in fields(Recipe) if asked[f.name] is not None}
+        assert for_profile(**settings).path == record
