@@ -124,6 +124,14 @@ def curve_sentences(runs: Sequence[Run]) -> list[str]:
                 f"{off:.2f}."
             )
     lines += [f"{label(run)}, seed {run.seed}: {_falls(run)}" for run in runs if _falls(run)]
+    left_over = {r.examples % r.batch_size for r in (run.recipe for run in runs)} - {0}
+    if left_over:
+        lines.append(
+            f"Each epoch of these runs ends with a partial batch of {max(left_over)} examples, "
+            "which can throw the running averages of batch normalisation off just before F1 is "
+            "measured: part of the jumps may be our choice of batch size, not the networks'. The "
+            "recipe has been changed since to batches that divide the examples."
+        )
     epochs = paper.value("settings/shortest_paths/epochs")
     if any(run.recipe.epochs != epochs for run in runs):
         lines.append(

@@ -117,7 +117,7 @@ def line(target: str, runs: Sequence[Run]) -> Text:
         f"{_few(_each(runs, lambda run: run.profile))} profile; "
         f"{_few(_each(runs, lambda run: run.origin['device']))}; "
         f"commit {_few(_each(runs, lambda run: run.origin['commit']), '`')}. "
-        f"Again: `{again(target, [run.recipe for run in runs])}`.*"
+        f"Again: {_few(_commands(target, [run.recipe for run in runs]), '`')}.*"
     )
 
 
@@ -141,6 +141,14 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
         for run in runs
     ]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _commands(target: str, recipes: Sequence[Recipe]) -> list[str]:
+    """The notebook's command, or one a recipe where these have settings it has no parameter for."""
+    expressible = {"seed", "epochs", "dropout", "cutout"}
+    if all(expressible >= set(own_settings(recipe)) for recipe in recipes):
+        return [again(target, recipes)]
+    return [command(recipe) for recipe in recipes]
 
 
 def _parameters(target: str, recipes: Sequence[Recipe]) -> dict[str, Any]:

@@ -134,7 +134,7 @@ class PathTask:
     """Shortest paths by curriculum (Section 4.4): cross-entropy per cell, F1 on held-out examples.
 
     The paper names neither loss nor batch size nor what is evaluated on. Here: binary
-    cross-entropy, averaged over all cells; 64 examples a step; F1 over all cells of 1 000
+    cross-entropy, averaged over all cells; 50 examples a step; F1 over all cells of 1 000
     examples drawn like the current phase's, from seeds of their own.
     """
 

@@ -19,8 +19,8 @@ GOLDEN: list[tuple[dict[str, Any], str]] = [
     ({"model": "swrn-28-10", "dropout": 0.3}, "1fa62af6c2"),
     ({"model": "swrn-28-10-2", "cutout": 16, "seed": 4}, "d764d42395"),
     ({"model": "wrn-28-10", "profile": "fast"}, "46be6041f4"),
-    ({"model": "scnn-r"}, "06d22c5ea3"),
-    ({"model": "cnn", "profile": "smoke"}, "6d5218c499"),
+    ({"model": "scnn-r"}, "94a36ab385"),
+    ({"model": "cnn", "profile": "smoke"}, "f58a5c11b5"),
     (
         {"model": "swrn-40-8-8", "data": "cifar10-jpeg", "profile": "fast", "seed": 1},
         "3f094d848d",
