@@ -20,7 +20,7 @@ from softshare.similarity import similarity
 FORMAT = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """One model trained once, and what came of it; plain values, kept as JSON.
 
@@ -53,6 +53,9 @@ class Run:
     folded: list[dict[str, float]] = field(default_factory=list)
     cost: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Run({self.path!r})"
 
     @property
     def key(self) -> str:
