@@ -36,6 +36,17 @@ def test_a_page_of_another_domain_is_not_touched() -> None:
     assert extension("book_reference").name_without_link(None, None, node, "text") is None
 
 
+def test_a_propertys_first_line_may_hold_a_colon() -> None:
+    napoleon = pytest.importorskip("sphinx.ext.napoleon")
+    lines = ["Where it lies: below the folder."]
+    about = {"what": "property", "name": "path"}
+    assert ":type:" in str(napoleon.GoogleDocstring(lines, **about)), "the trap is still there"
+    extension("book_reference").keep_sentence(None, "property", "path", None, None, lines)
+    text = str(napoleon.GoogleDocstring(lines, **about))
+    assert "Where it lies: below the folder." in text
+    assert ":type:" not in text
+
+
 def test_the_fingerprint_follows_names_and_bytes_of_records(tmp_path: Path) -> None:
     fingerprint = extension("book_execution").fingerprint
     record = tmp_path / "data" / "runs" / "cifar10" / "a.json"

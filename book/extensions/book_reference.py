@@ -73,7 +73,7 @@ def keep_sentence(
 ) -> None:
     """Napoleon takes what stands before a colon in a property's first line for its type."""
     if what in ("property", "attribute"):
-        lines.insert(0, "")
+        lines[:0] = ["..", ""]  # an empty comment
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
