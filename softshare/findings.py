@@ -12,7 +12,7 @@ from softshare.curriculum import by_phase
 from softshare.matching import PROFILES, data_set, kind, place
 from softshare.naming import label
 from softshare.paper_file import read
-from softshare.provenance import own_settings
+from softshare.provenance import own_settings, plural
 from softshare.recipe import PATHS
 from softshare.records import Run
 
@@ -135,8 +135,8 @@ def curve_sentences(runs: Sequence[Run]) -> list[str]:
     epochs = paper.value("settings/shortest_paths/epochs")
     if any(run.recipe.epochs != epochs for run in runs):
         lines.append(
-            f"These runs had {runs[0].recipe.epochs} epochs a phase where the paper has {epochs}: "
-            "they can hint at its claims, not settle them."
+            f"These runs had {plural(runs[0].recipe.epochs, 'epoch')} a phase where the paper has "
+            f"{epochs}: they can hint at its claims, not settle them."
         )
     return lines
 

@@ -40,12 +40,12 @@ def sentences(
     for profile in dict.fromkeys(run.profile for run in runs):
         chosen = [run for run in runs if run.profile == profile]
         sets = ", ".join(dict.fromkeys(run.data["name"] for run in chosen))
-        epochs = "/".join(str(e) for e in sorted({run.recipe.total_epochs for run in chosen}))
+        lengths = sorted({run.recipe.total_epochs for run in chosen})
         new = sum(run.path in trained for run in chosen)
         made = f", {new} of them trained just now" if new else ""
         lines.append(
             f"{plural(len(chosen), 'run')} at profile {profile.upper()} ({_MEANING[profile]}): "
-            f"{sets}, {epochs} epochs{made}."
+            f"{sets}, {' or '.join(plural(n, 'epoch') for n in lengths)}{made}."
         )
     lines = lines or ["No run with these settings is recorded, and none was trained."]
     for data in dict.fromkeys(recipe.data for recipe in missing):

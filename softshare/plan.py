@@ -18,6 +18,7 @@ from softshare.records import Run
 from softshare.training import recipe_for
 
 TARGETS = ("table1", "table2", "table4", "figure5")
+PREFERRED = ("cifar10", "cifar10-jpeg")
 _DIGITS_CUTOUT = 4  # half of the side, like 16 of 32
 
 
@@ -142,10 +143,10 @@ class Plan:
 
 
 def _at_hand() -> str:
-    for name in ("cifar10", "cifar10-jpeg"):
+    for name in PREFERRED:
         try:
             load(name, download=False)
         except FileNotFoundError:
             continue
         return name
-    return "cifar10"
+    return PREFERRED[0]

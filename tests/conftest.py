@@ -13,6 +13,9 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from softshare.recipe import PATHS, Recipe
+from softshare.records import Run
+
 torch.set_num_threads(1)
 
 
@@ -50,12 +53,48 @@ def start() -> Callable[..., BaseProcess]:
     context.set_forkserver_preload(["softshare.training", "sklearn.datasets", "torch._dynamo"])
 
     def start(work: Callable, *args: Any) -> BaseProcess:
-        source = (
-            f"import torch\ntorch.set_num_threads(1)\n{textwrap.dedent(inspect.getsource(work))}"
-        )
-        source += f"{work.__name__}(*args)\n"
+        source = "from __future__ import annotations\nimport torch\ntorch.set_num_threads(1)\n"
+        source += f"{textwrap.dedent(inspect.getsource(work))}{work.__name__}(*args)\n"
         process = context.Process(target=exec, args=(source, {"args": args}))
         process.start()
         return process
 
     return start
+
+
+@pytest.fixture(scope="session")
+def make_run() -> Callable[..., Run]:
+    """A run that nobody trained: ``make_run(recipe, result)``, with a curve or coefficients."""
+
+    def make(
+        recipe: Recipe,
+        result: float = 0.5,
+        curve: list[float] | None = None,
+        alpha: dict[str, list[list[float]]] | None = None,
+        checksum: str = "sha256:00",
+    ) -> Run:
+        epochs = recipe.total_epochs
+        metric = "f1" if recipe.data == PATHS else "test_error"
+        values = curve or [result] * epochs
+        return Run(
+            recipe,
+            model={"name": recipe.model},
+            data={"name": recipe.data, "checksum": checksum, "train": 1000, "test": 400},
+            curves={
+                "epoch": list(range(1, epochs + 1)),
+                "phase": [epoch // recipe.epochs + 1 for epoch in range(epochs)],
+                "loss": [1.0] * epochs,
+                metric: values,
+            },
+            result={metric: values[-1]},
+            coefficients={str(epochs): alpha} if alpha else {},
+            cost={"seconds": 90.0},
+            origin={
+                "device": "a device",
+                "threads": 2,
+                "commit": "0123456789ab",
+                "date": "2020-02-03T04:05:06+00:00",
+            },
+        )
+
+    return make
