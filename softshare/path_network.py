@@ -49,9 +49,10 @@ class PathNetwork(nn.Module):
         if min(depth, channels) < 1:
             raise ValueError(f"Depth and channels are 1 or more; got {depth} and {channels}.")
         self.enter = nn.Conv2d(2, channels, 1)
-        self.body = nn.Sequential(*[PathLayer(channels) for _ in range(depth)])
+        layers = [PathLayer(channels) for _ in range(depth)]
+        self.body = nn.Sequential(*layers)
         self.leave = nn.Conv2d(channels, 1, 1)
-        for layer in self.body:
+        for layer in layers:
             nn.init.kaiming_normal_(layer.conv.weight, nonlinearity="relu")
 
     def sharing_groups(self) -> dict[str, list[str]]:

@@ -57,6 +57,10 @@ class WideResNet(nn.Module):
         torch.Size([2, 10])
     """
 
+    stage1: nn.Sequential
+    stage2: nn.Sequential
+    stage3: nn.Sequential
+
     def __init__(
         self,
         depth: int,
