@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from softshare.recipe import Recipe
@@ -20,7 +19,7 @@ def label(of: Run | Recipe) -> str:
     return _spaced(recipe.model) + ("*" if recipe.dropout else "")
 
 
-def row_label(row: Mapping[str, Any]) -> str:
+def row_label(row: Any) -> str:
     """The model of a line of `softshare.compare`: the paper's name of the row, or ours in its way.
 
     Example:
