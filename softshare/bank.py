@@ -55,7 +55,7 @@ class TemplateBank(nn.Module):
         self.coefficients = nn.Parameter(coefficients)  # (L, k)
         self.layers = tuple(layers)
         self.label = label
-        self._open: tuple[int, tuple[Tensor, ...]] | None = None  # (thread, weights)
+        self._open: tuple[int, tuple[Tensor, ...]] | None = None  # (thread or 0: any, weights)
         self._baked: tuple[list, list[Tensor], tuple[Tensor, ...]] | None = None
 
     def weights(self) -> tuple[Tensor, ...]:
@@ -65,7 +65,7 @@ class TemplateBank(nn.Module):
     def weight(self, layer: int) -> Tensor:
         """The weight of one layer: of the open forward pass, else mixed for this call alone."""
         opened = self._open
-        if opened is not None and (torch.compiler.is_compiling() or opened[0] == get_ident()):
+        if opened is not None and (torch.compiler.is_compiling() or opened[0] in (0, get_ident())):
             return opened[1][layer]
         alone = self.coefficients[layer : layer + 1]
         if torch.compiler.is_compiling() or not torch.is_grad_enabled():

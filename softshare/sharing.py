@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from softshare.bank import TemplateBank
+from softshare.forward_pass import ForwardPass, pass_of
 from softshare.grouping import Member, find_groups, resolve_groups
 from softshare.initialisation import initial_coefficients
+from softshare.shared_weights import SharedWeights, restore_weight, share_weight
 
 
 def share(
@@ -30,9 +31,9 @@ def share(
     keeps its class as a base class and finds its weight in a `TemplateBank`, which is a submodule
     of the group's first layer. One matrix product per group and forward pass of `net` makes all
     weights; a layer called by itself mixes its own. With ``init="orthogonal"`` or ``"identity"``
-    the templates start at :math:`T = A^T W`, which keeps the function of `net` when k = L, is
-    its least-squares approximation when k < L, and leaves freshly drawn weights as distributed
-    as they were; with other inits they start as the weights of the first k layers.
+    the templates start at :math:`T = A^T W`: the weights stay as they are when k = L, become
+    their least-squares approximation when k < L, and templates of freshly drawn weights are
+    distributed like those. With other inits they start as the weights of the first k layers.
 
     Share before the optimizer is made: it must see the templates.
 
@@ -74,7 +75,7 @@ def share(
         for label, members in chosen.items()
     }
     banks = [_install(label, chosen[label], A, init) for label, A in mixes.items()]
-    _Pass(banks).attach(net)
+    ForwardPass(banks).attach(net)
     return net
 
 
@@ -106,16 +107,16 @@ def unshare(net: nn.Module) -> nn.Module:
     for module in list(plain.modules()):
         for hooks in (module._forward_pre_hooks, module._forward_hooks):
             for key, hook in list(hooks.items()):
-                if isinstance(getattr(hook, "__self__", None), _Pass):
+                if pass_of(hook):
                     del hooks[key]
                     module._forward_hooks_always_called.pop(key, None)
     weights = {}
     for module in plain.modules():
-        if isinstance(module, _Shared):
+        if isinstance(module, SharedWeights):
             for name, (bank, layer) in module._slots.items():
                 weights[module, name] = bank.weight(layer), bank.templates.requires_grad
     for (module, name), (weight, trains) in weights.items():
-        _restore(module, name, weight, trains)
+        restore_weight(module, name, weight, trains)
     return plain
 
 
@@ -140,10 +141,12 @@ def groups(net: nn.Module) -> dict[str, list[str]]:
 
 def banks(net: nn.Module) -> dict[str, TemplateBank]:
     """The banks of a shared model by group label, in the order of the groups."""
+    paths = {m: path for path, m in net.named_modules() if isinstance(m, TemplateBank)}
+    passes = [hook for m in net.modules() for hook in m._forward_pre_hooks.values()]
+    ordered = [b for hook in map(pass_of, passes) if hook for b in hook.banks if b in paths]
     found: dict[str, TemplateBank] = {}
-    for path, module in net.named_modules():
-        if isinstance(module, TemplateBank):
-            found[module.label if module.label not in found else path] = module
+    for bank in dict.fromkeys([*ordered, *paths]):
+        found[bank.label if bank.label not in found else paths[bank]] = bank
     return found
 
 
@@ -188,81 +191,5 @@ def _install(label: str, members: Sequence[Member], A: Tensor, init: str) -> Tem
     bank.requires_grad_(weight.requires_grad)
     first.module.add_module(f"{first.name}_bank", bank)
     for layer, member in enumerate(members):
-        _share_layer(member.module, member.name, bank, layer)
+        share_weight(member.module, member.name, bank, layer)
     return bank
-
-
-def _share_layer(module: nn.Module, name: str, bank: TemplateBank, layer: int) -> None:
-    slots = {**module.__dict__.get("_slots", {}), name: (bank, layer)}
-    base = module._plain if isinstance(module, _Shared) else type(module)
-    module.__dict__["_slots"] = slots
-    module._parameters[name] = None  # keeps the parameter's place for unshare()
-    module.__class__ = _shared_class(base, tuple(sorted(slots)))
-
-
-def _restore(module: nn.Module, name: str, weight: Tensor, trains: bool) -> None:
-    if isinstance(module, _Shared):
-        module.__class__ = module._plain
-        del module.__dict__["_slots"]
-    module._modules.pop(f"{name}_bank", None)
-    module._parameters[name] = nn.Parameter(weight.detach().clone(), requires_grad=trains)
-
-
-class _Shared:
-    """Marks the classes that `_shared_class` makes."""
-
-    _plain: type
-    _slots: dict[str, tuple[TemplateBank, int]]
-
-
-@functools.cache
-def _shared_class(plain: type, names: tuple[str, ...]) -> type:
-    """A subclass of `plain` that finds the weights called `names` in their banks."""
-
-    def reduce_ex(self: Any, protocol: Any) -> tuple:
-        return _blank, (plain, names), self.__getstate__()
-
-    def setattr_(self: Any, key: str, value: Any) -> None:
-        if key in names:
-            raise AttributeError(
-                f"{plain.__name__}.{key} is mixed from templates (Eq. 1) and cannot be assigned; "
-                "change the bank's templates or coefficients, or softshare.unshare() the model."
-            )
-        plain.__setattr__(self, key, value)  # type: ignore[call-arg]
-
-    body: dict[str, Any] = {name: _generated(name) for name in names}
-    body |= {"_plain": plain, "__reduce_ex__": reduce_ex, "__setattr__": setattr_}
-    body |= {"__module__": plain.__module__, "__doc__": plain.__doc__}
-    return type(f"Shared{plain.__name__}", (plain, _Shared), body)
-
-
-def _generated(name: str) -> property:
-    def weight(self: Any) -> Tensor:
-        bank, layer = self._slots[name]
-        return bank.weight(layer)
-
-    return property(weight)
-
-
-def _blank(plain: type, names: tuple[str, ...]) -> Any:
-    cls: Any = _shared_class(plain, names)
-    return cls.__new__(cls)
-
-
-class _Pass:
-    """Hooks of the root: all weights are mixed as its forward begins, dropped as it ends."""
-
-    def __init__(self, banks: Sequence[TemplateBank]) -> None:
-        self.banks = list(banks)
-
-    def attach(self, net: nn.Module) -> None:
-        net.register_forward_pre_hook(self.before)
-        net.register_forward_hook(self.after, always_call=True)
-
-    def before(self, module: nn.Module, inputs: Any) -> None:
-        for bank in self.banks:
-            bank.open()
-
-    def after(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        for bank in self.banks:
-            bank.close()

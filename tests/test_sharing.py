@@ -356,6 +356,14 @@ def test_what_is_left_can_be_shared_later():
     assert type(ss.unshare(net)[4]) is nn.Linear
 
 
+def test_groups_keep_the_order_in_which_they_were_given():
+    net = linears(6)
+    groups = {"z": ["5", "2"], "a": ["3", "4"], "m": ["1", "0"]}
+    ss.share(net, groups=groups)
+    for model in (net, copy.deepcopy(net), torch.optim.swa_utils.AveragedModel(net)):
+        assert list(ss.groups(model).items()) == list(groups.items())
+
+
 def test_a_part_of_a_model_can_be_shared(operations):
     net = nn.Sequential(linears(3), nn.ReLU(), linears(3))
     ss.share(net[0], 1)
