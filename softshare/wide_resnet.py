@@ -52,6 +52,7 @@ class WideResNet(nn.Module):
         ValueError: a depth that is not 6n + 4, or a number out of range.
 
     Example:
+        >>> import torch
         >>> net = WideResNet(10, 1)
         >>> net(torch.zeros(2, 3, 32, 32)).shape
         torch.Size([2, 10])
