@@ -35,7 +35,8 @@ def share(
     their least-squares approximation when k < L, and templates of freshly drawn weights are
     distributed like those. With other inits they start as the weights of the first k layers.
 
-    Share before the optimizer is made: it must see the templates.
+    Share once the weights are drawn or loaded, for a shared layer has none of its own to fill,
+    and before the optimizer is made, which must see the templates.
 
     Args:
         net: any module; changed in place.
