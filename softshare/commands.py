@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import inspect
 import re
 from collections.abc import Sequence
-from dataclasses import Field, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
 from softshare import data
+from softshare.flags import add_recipe
 from softshare.paths import data_root, runs_root
-from softshare.recipe import PATHS, PROFILES, Recipe, for_profile
+from softshare.recipe import PATHS, Recipe
 from softshare.records import Run, load_runs
 from softshare.training import recipe_for, train
 
@@ -22,7 +22,6 @@ _STATUS = (
     "Exit status: 0 done; 1 refused or failed, with a sentence that says why; 2 the command line "
     "is wrong; 130 interrupted."
 )
-_TYPES: dict[str, Any] = {"str": str, "int": int, "float": float}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -77,17 +76,7 @@ def _train_parser(adding: Any) -> argparse.ArgumentParser:
         ),
         epilog=_STATUS,
     )
-    meaning = _meanings()
-    recipe = parser.add_argument_group("recipe, all of it part of the record's name")
-    for field in fields(Recipe):
-        text = f"{meaning[field.name]} {_defaults(field)}".strip().replace("%", "%%")
-        if field.name == "model":
-            parser.add_argument("model", metavar="MODEL", help=text)
-        else:
-            names = dict.fromkeys((f"--{field.name}", f"--{field.name.replace('_', '-')}"))
-            kind = _TYPES.get(str(field.type), _fractions)
-            label = {int: "N", float: "X", str: "NAME"}.get(kind, "X,X,...")
-            recipe.add_argument(*names, type=kind, default=None, metavar=label, help=text)
+    add_recipe(parser)
     where = parser.add_argument_group("where and how, no part of the recipe")
     where.add_argument("--source", metavar="PATH", help="folder or archive of the image set")
     where.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N; CUDA if there is one")
@@ -153,9 +142,10 @@ def _train(arguments: argparse.Namespace) -> None:
         device=arguments.device,
         progress=not arguments.quiet,
     )
+    epochs = f"{run.recipe.total_epochs} epoch" + "s" * (run.recipe.total_epochs > 1)
     print(
         f"{run.recipe.model} on {run.recipe.data}, {run.profile}, seed {run.seed}: {_result(run)} "
-        f"after {run.recipe.total_epochs} epochs, {run.cost['seconds']} s; "
+        f"after {epochs}, {run.cost['seconds']} s; "
         f"record {(arguments.runs or runs_root()) / run.path}"
     )
 
@@ -196,37 +186,3 @@ def _result(run: Run) -> str:
     return (
         f"test error {run.test_error:.2f} %" if run.metric == "test_error" else f"F1 {run.f1:.4f}"
     )
-
-
-def _fractions(text: str) -> tuple[float, ...]:
-    return () if text in ("", "none") else tuple(float(part) for part in text.split(","))
-
-
-def _meanings() -> dict[str, str]:
-    """What each field of a recipe means, as `Recipe` documents it."""
-    section = (inspect.getdoc(Recipe) or "").partition("Attributes:\n")[2].partition("\n\n")[0]
-    found = re.findall(r"^ {4}(\w+): (.+(?:\n {8}.+)*)", section, re.MULTILINE)
-    meaning = {name: " ".join(text.split()).replace("`", "") for name, text in found}
-    return {f.name: meaning.get(f.name, "") for f in fields(Recipe)}
-
-
-def _defaults(field: Field) -> str:
-    """The default of a field, and where a profile or a task has another."""
-    if field.name in ("model", "profile"):
-        return "" if field.name == "model" else f"Default {field.default}."
-    parts: list[str] = []
-    last = None
-    for label, model in (("", "wrn-28-10"), ("shortest paths ", "cnn"), ("scnn-r ", "scnn-r")):
-        recipes = {profile: for_profile(model, profile=profile) for profile in PROFILES}
-        values = {profile: _plain(getattr(r, field.name)) for profile, r in recipes.items()}
-        shown = values.pop("paper")
-        others = [f"{profile} {value}" for profile, value in values.items() if value != shown]
-        shown += f" ({', '.join(others)})" if others else ""
-        if shown != last:
-            parts.append(label + shown)
-        last = shown
-    return f"Default {'; '.join(parts)}."
-
-
-def _plain(value: Any) -> str:
-    return ",".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)

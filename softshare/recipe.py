@@ -127,8 +127,8 @@ class Recipe:
         return self.epochs * self.phases
 
     def lr_at(self, epoch: int) -> float:
-        """The learning rate in an epoch, counted from 0."""
-        passed = sum(epoch >= round(m * self.total_epochs) for m in self.milestones)
+        """The learning rate in an epoch, counted from 0; of the first epoch, always `lr`."""
+        passed = sum(epoch >= max(1, round(m * self.total_epochs)) for m in self.milestones)
         return float(f"{self.lr * self.decay**passed:.12g}")
 
     def changes(self) -> dict[str, Any]:

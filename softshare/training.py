@@ -71,13 +71,14 @@ def train(
     """
     recipe, source = _asked(model, data, profile, source, settings)
     root = Path(runs) if runs is not None else runs_root()
-    if source is None and (known := _recorded(recipe, root)) is not None:
-        return known
-    place = _device(device)
-    _check_model(recipe)
     saved = (root.parent / "checkpoints" if runs is not None else checkpoints_root()) / (
         f"{recipe.model}-seed{recipe.seed}-{recipe.key}.pt"
     )
+    if source is None and (known := _recorded(recipe, root)) is not None:
+        saved.unlink(missing_ok=True)  # of a process killed between record and removal
+        return known
+    place = _device(device)
+    _check_model(recipe)
     saved.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(saved.with_suffix(".lock"))
     try:
@@ -123,8 +124,9 @@ def _asked(
 ) -> tuple[Recipe, str | Path | None]:
     if source is None and isinstance(data, str) and _is_path(data):
         data, source = None, data
-    if source is not None and data is None:
-        data = stem(Path(source).expanduser().absolute())
+    if source is not None:
+        source = Path(source).expanduser().absolute()
+        data = stem(source) if data is None else data
     return for_profile(model, data, profile, **settings), source
 
 

@@ -95,6 +95,13 @@ def test_the_short_schedule_has_its_steps_in_proportion() -> None:
     assert rates == [0.1] * 9 + [0.02] * 9 + [0.004] * 6 + [0.0008] * 6
 
 
+def test_the_first_epoch_has_the_initial_rate_however_short_the_run() -> None:
+    for epochs in range(1, 12):
+        rates = [Recipe("wrn-28-1", epochs=epochs).lr_at(epoch) for epoch in range(epochs)]
+        assert rates[0] == 0.1
+        assert rates == sorted(rates, reverse=True)
+
+
 def test_the_shortest_path_schedule_is_the_papers() -> None:
     """Section 4.4: Adam at a fixed 0.01, five phases of 50 epochs and 5 000 examples."""
     recipe = for_profile("scnn")
