@@ -21,7 +21,7 @@ def draw() -> None:
         f"shortest paths, {paths[0].recipe.epochs} epochs a phase, held-out F1"
     )
     plots.similarities(shared.lsm(), ax=right)
-    right[1].set_title(f"{plots.label(shared)} on {shared.data['name']}: stage2")
+    right[1].set_xlabel(f"layers of {plots.label(shared)}, {shared.data['name']}")
     figure.savefig(TARGET, facecolor="white")
 
 
