@@ -169,7 +169,8 @@ def test_the_line_asks_its_notebook_for_the_same_runs(
 def test_a_line_about_several_profiles_asks_for_all_that_is_recorded(
     make_run: Callable[..., Run],
 ) -> None:
-    runs = [make_run(recipe) for recipe in (*SMOKE, *FAST)]
+    both = [recipe for p in ("paper", "fast") for recipe in table1("cifar10", p, 3, epochs=7)]
+    runs = [make_run(recipe) for recipe in both]
     line = provenance.line("table1", runs)
     assert line.endswith("Again: `papermill notebooks/table1.ipynb out.ipynb -k python3`.*")
 
@@ -178,6 +179,16 @@ def test_a_parameter_in_which_runs_differ_is_left_out(make_run: Callable[..., Ru
     mixed = [*table1("cifar10", "fast", 10, epochs=3), *table1("cifar100", "fast", 10)]
     line = provenance.line("table1", [make_run(recipe) for recipe in mixed])
     assert line.endswith("-k python3 -p profile fast`.*")
+
+
+def test_runs_that_no_parameter_asks_for_are_asked_for_one_by_one(
+    make_run: Callable[..., Run],
+) -> None:
+    recipes = [for_profile(model, profile="fast", batch_size=64) for model in ("cnn", "scnn")]
+    line = provenance.line("figure5", [make_run(recipe) for recipe in recipes])
+    first, second = (provenance.command(recipe) for recipe in recipes)
+    assert "--batch_size 64" in first
+    assert line.endswith(f"Again: `{first}`, `{second}`.*")
 
 
 def line_of(runs: Sequence[Run]) -> str:

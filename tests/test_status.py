@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from softshare import paper, status
-from softshare.recipe import for_profile
+from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
 
 Make = Callable[..., Run]
@@ -68,6 +68,15 @@ def test_the_cost_of_a_run_by_hand(recorded: list[Run]) -> None:
     assert line("SWRN 28-10-1", "cifar100")["cost of a run (EFLOP)"] == pytest.approx(
         cost, rel=1e-3
     )
+
+
+def test_each_measure_has_its_own_verdict(recorded: list[Run], make_run: Make) -> None:
+    recipe = Recipe("swrn-50-2", "imagenet", epochs=90, batch_size=256, weight_decay=1e-4)
+    recipe = replace(recipe, milestones=(1 / 3, 2 / 3), decay=0.1)
+    result = {"test_error": 21.75, "top5_error": 6.9}
+    recorded += [replace(make_run(recipe), result=result)]
+    assert line("SWRN 50-2", "imagenet, Top-1", "Table 3")["verdict"] == "reproduced"
+    assert line("SWRN 50-2", "imagenet, Top-5", "Table 3")["verdict"] == "not reproduced"
 
 
 @pytest.mark.parametrize(
