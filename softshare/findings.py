@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from softshare import paper
-from softshare.curriculum import by_phase
 from softshare.matching import PROFILES, data_set, kind, place
 from softshare.naming import label
 from softshare.paper_file import read
-from softshare.provenance import own_settings, plural
+from softshare.provenance import own_settings
 from softshare.recipe import PATHS
 from softshare.records import Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_COLLAPSE = 0.3
 COLUMNS = (
     *("shared", "plain", "trained on", "profile", "epochs", "n", "ours", "noise"),
     *("pair in the paper", "paper"),
@@ -100,73 +97,6 @@ def table_sentences(runs: Sequence[Run], table: str) -> list[str]:
     return lines or ["No soft-shared network and its plain twin have both been trained alike yet."]
 
 
-def curve_sentences(runs: Sequence[Run]) -> list[str]:
-    """Who leads at the end of the curriculum, and who adapts fastest when a phase begins."""
-    if not runs:
-        return ["No run of the shortest-path task is recorded yet."]
-    lines = [
-        f"F1 at the end of the last phase: {_by_model(runs, lambda run: run.f1)}.",
-        "F1 averaged over all epochs: "
-        f"{_by_model(runs, lambda run: statistics.mean(run.curves['f1']))}.",
-        f"F1 after the very first epoch: {_by_model(runs, lambda run: run.curves['f1'][0])}.",
-    ]
-    if all(len(by_phase(run)) > 1 for run in runs):
-        lines.append(
-            "F1 after the first epoch of a new phase, mean over phases 2 on: "
-            f"{_by_model(runs, lambda run: statistics.mean(f[0] for f in by_phase(run)[1:]))}."
-        )
-    for run in runs:
-        if run.coefficients:
-            S = run.lsm()["body"]
-            off = (S.sum() - S.trace()).item() / (S.numel() - len(S))
-            lines.append(
-                f"Mean off-diagonal similarity of {label(run)}, seed {run.seed}, at the end: "
-                f"{off:.2f}."
-            )
-    lines += [f"{label(run)}, seed {run.seed}: {_falls(run)}" for run in runs if _falls(run)]
-    left_over = {r.examples % r.batch_size for r in (run.recipe for run in runs)} - {0}
-    if left_over:
-        lines.append(
-            f"Each epoch of these runs ends with a partial batch of {max(left_over)} examples, "
-            "which can throw the running averages of batch normalisation off just before F1 is "
-            "measured: part of the jumps may be our choice of batch size, not the networks'. The "
-            "recipe has been changed since to batches that divide the examples."
-        )
-    epochs = paper.value("settings/shortest_paths/epochs")
-    if any(run.recipe.epochs != epochs for run in runs):
-        lines.append(
-            f"These runs had {plural(runs[0].recipe.epochs, 'epoch')} a phase where the paper has "
-            f"{epochs}: they can hint at its claims, not settle them."
-        )
-    return lines
-
-
-def _by_model(runs: Sequence[Run], of: Callable[[Run], float]) -> str:
-    """A quantity of each model, mean over seeds, largest first."""
-    values: dict[str, list[float]] = {}
-    for run in runs:
-        values.setdefault(label(run), []).append(of(run))
-    means = {model: statistics.mean(found) for model, found in values.items()}
-    return ", ".join(f"{m} {means[m]:.3f}" for m in sorted(means, key=lambda m: -means[m]))
-
-
-def _falls(run: Run) -> str:
-    """Epochs in which F1 collapses while the phase stays the same."""
-    f1, phase = run.curves["f1"], run.curves["phase"]
-    falls = [
-        run.curves["epoch"][i]
-        for i in range(1, len(f1))
-        if phase[i] == phase[i - 1] and f1[i] < f1[i - 1] - _COLLAPSE
-    ]
-    if not falls:
-        return ""
-    return (
-        f"inside a phase, F1 fell by more than {_COLLAPSE} in epoch "
-        f"{', '.join(map(str, falls))} of {len(f1)}. A last epoch can be one of these; "
-        "no epoch was chosen."
-    )
-
-
 def _setting(run: Run) -> tuple[Any, ...]:
     """What runs must have in common to be set beside each other."""
     own = {k: v for k, v in own_settings(run.recipe).items() if k not in ("seed", "dropout")}
@@ -209,4 +139,4 @@ def _printed(table: str, shared: Run, plain: Run) -> tuple[str, float]:
     return f"{ours['row']} against {other['row']} on {column}", difference
 
 
-__all__ = ["alike", "contrasts", "curve_sentences", "table_sentences"]
+__all__ = ["alike", "contrasts", "table_sentences"]

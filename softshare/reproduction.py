@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from softshare import display, findings, overview, paper, plots, provenance
-from softshare.curriculum import phase_scores
+from softshare.curriculum import curve_sentences, phase_scores
 from softshare.matching import PROFILES
 from softshare.naming import label
 from softshare.plan import Plan
@@ -83,7 +83,7 @@ class Reproduction:
     def findings(self) -> Text:
         """What these runs say, in sentences computed from them."""
         if self.target == "figure5":
-            return bullets(findings.curve_sentences(self.best()))
+            return bullets(curve_sentences(self.best()))
         return bullets(findings.table_sentences(self.runs, self.target))
 
     def commands(self) -> list[str]:

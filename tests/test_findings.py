@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from softshare.curriculum import phase_scores
-from softshare.findings import alike, contrasts, curve_sentences, table_sentences
+from softshare.curriculum import curve_sentences, phase_scores
+from softshare.findings import alike, contrasts, table_sentences
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
 
