@@ -483,6 +483,30 @@ def test_the_generators_of_the_caller_are_left_alone(tmp_path: Path) -> None:
     assert np.random.get_state()[1].tolist() == before[2]  # noqa: NPY002
 
 
+def test_dropout_draws_from_another_stream_than_order_and_augmentation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch's CPU generator reads 32 bits of a seed."""
+    ambient, own = [], []
+    loss, generator = ImageTask.loss, tasks._generator
+
+    def noting_loss(task: ImageTask, outputs: Tensor, targets: Tensor) -> Tensor:
+        ambient.append(torch.initial_seed() % 2**32)
+        return loss(task, outputs, targets)
+
+    def noting_generator(*arguments: Any) -> torch.Generator:
+        made = generator(*arguments)
+        own.append(made.initial_seed() % 2**32)
+        return made
+
+    monkeypatch.setattr(ImageTask, "loss", noting_loss)
+    monkeypatch.setattr(tasks, "_generator", noting_generator)
+    for seed in (0, 1):
+        train(**CASES["dropout"], seed=seed, runs=tmp_path / "runs", device="cpu")
+    assert len(set(ambient)) == len(set(own)) == 6
+    assert not set(ambient) & set(own)
+
+
 def test_the_seed_decides_all_and_the_callers_generator_nothing(tmp_path: Path) -> None:
     settings = {**CASES["dropout"], "epochs": 1}
     torch.manual_seed(1)
