@@ -55,7 +55,7 @@ def start() -> Callable[..., BaseProcess]:
     def start(work: Callable, *args: Any) -> BaseProcess:
         source = "from __future__ import annotations\nimport torch\ntorch.set_num_threads(1)\n"
         source += f"{textwrap.dedent(inspect.getsource(work))}{work.__name__}(*args)\n"
-        process = context.Process(target=exec, args=(source, {"args": args}))
+        process = context.Process(target=exec, args=(source, {"args": args}), daemon=True)
         process.start()
         return process
 
