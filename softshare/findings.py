@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
-    *("shared", "plain", "trained on", "profile", "epochs", "n", "ours", "noise"),
+    *("shared", "against", "trained on", "profile", "epochs", "n", "ours", "noise"),
     *("pair in the paper", "paper"),
 )
 
@@ -49,7 +49,9 @@ def alike(runs: Sequence[Run], among: Sequence[str] = ()) -> list[Run]:
 
 
 def contrasts(runs: Sequence[Run], table: str) -> pd.DataFrame:
-    r"""Every soft-shared network against the plain one of its size, trained alike.
+    r"""Every soft-shared network against its twins, trained alike.
+
+    The twins of SWRN L-w-k are the plain WRN L-w, and SWRN L-w with as many templates as layers.
 
     Args:
         runs: runs of a table.
@@ -57,7 +59,7 @@ def contrasts(runs: Sequence[Run], table: str) -> pd.DataFrame:
 
     Returns:
         A row a pair: `n`, runs of each; `ours`, the difference of our mean errors, negative where
-        sharing lowered the error; `noise`, the standard error that drawing N test images alone
+        the shared one errs less; `noise`, the standard error that drawing N test images alone
         gives such a difference, :math:`100 \sqrt{(p_1 (1 - p_1) + p_2 (1 - p_2)) / N}`;
         `pair in the paper`, the rows of one width that they are or stand in for, and `paper`, the
         difference of the errors printed there.
@@ -74,9 +76,8 @@ def contrasts(runs: Sequence[Run], table: str) -> pd.DataFrame:
     lines = []
     for models in sets.values():
         for name, shared in models.items():
-            plain = models.get(_plain_name(name))
-            if name.startswith("SWRN") and plain:
-                lines.append(_contrast(table, name, shared, plain))
+            twins = [twin for twin in _twins(name) if twin in models]
+            lines += [_contrast(table, name, shared, twin, models[twin]) for twin in twins]
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
@@ -87,14 +88,14 @@ def table_sentences(runs: Sequence[Run], table: str) -> list[str]:
         sign = "more" if row["ours"] > 0 else "fewer"
         text = (
             f"{row['shared']} makes {abs(row['ours']):.2f} points {sign} errors than "
-            f"{row['plain']} ({row['trained on']}, {row['epochs']} epochs, profile "
+            f"{row['against']} ({row['trained on']}, {row['epochs']} epochs, profile "
             f"{row['profile']}, n = {row['n']}); the test set alone makes such a difference "
             f"uncertain by {row['noise']:.2f} points (one standard error)."
         )
         if row["pair in the paper"]:
             text += f" The paper has {row['paper']:+.2f} for {row['pair in the paper']}."
         lines.append(text)
-    return lines or ["No soft-shared network and its plain twin have both been trained alike yet."]
+    return lines or ["No soft-shared network and a twin of it have been trained alike yet."]
 
 
 def _setting(run: Run) -> tuple[Any, ...]:
@@ -104,22 +105,28 @@ def _setting(run: Run) -> tuple[Any, ...]:
     return run.profile, run.data["name"], examples, kind(run.recipe.model)[1], repr(own)
 
 
-def _plain_name(name: str) -> str:
+def _twins(name: str) -> list[str]:
+    """Of SWRN L-w-k: WRN L-w without sharing, and SWRN L-w with all its templates."""
+    if not name.startswith("SWRN"):
+        return []
     star = "*" if name.endswith("*") else ""
-    return "-".join(name.removesuffix("*").removeprefix("S").split("-")[:2]) + star
+    full = "-".join(name.removesuffix("*").split("-")[:2]) + star
+    return [full.removeprefix("S"), full] if full != name else [full.removeprefix("S")]
 
 
-def _contrast(table: str, name: str, shared: list[Run], plain: list[Run]) -> dict[str, Any]:
-    a, b = (statistics.mean(run.test_error for run in runs) for runs in (shared, plain))
+def _contrast(
+    table: str, name: str, shared: list[Run], twin: str, others: list[Run]
+) -> dict[str, Any]:
+    a, b = (statistics.mean(run.test_error for run in runs) for runs in (shared, others))
     variance = sum(e / 100 * (1 - e / 100) for e in (a, b)) / shared[0].data["test"]
-    pair, paper_difference = _printed(table, shared[0], plain[0])
+    pair, paper_difference = _printed(table, shared[0], others[0])
     return {
         "shared": name,
-        "plain": _plain_name(name),
+        "against": twin,
         "trained on": shared[0].data["name"],
         "profile": shared[0].profile,
         "epochs": shared[0].recipe.total_epochs,
-        "n": min(len(shared), len(plain)),
+        "n": min(len(shared), len(others)),
         "ours": a - b,
         "noise": 100 * math.sqrt(variance),
         "pair in the paper": pair,
@@ -127,10 +134,10 @@ def _contrast(table: str, name: str, shared: list[Run], plain: list[Run]) -> dic
     }
 
 
-def _printed(table: str, shared: Run, plain: Run) -> tuple[str, float]:
+def _printed(table: str, shared: Run, twin: Run) -> tuple[str, float]:
     """The paper's rows for a pair, if both are of one width, and the difference of their errors."""
     tables = read()[0]["tables"]
-    places = [place(run, table, tables) for run in (shared, plain)]
+    places = [place(run, table, tables) for run in (shared, twin)]
     ours, other = (found.row if found else None for found in places)
     if not ours or not other or kind(ours["model"])[1] != kind(other["model"])[1]:
         return "", math.nan

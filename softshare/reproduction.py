@@ -64,7 +64,7 @@ class Reproduction:
         return findings.alike(self.runs, self.trained)
 
     def contrasts(self) -> pd.DataFrame:
-        """Shared networks against their plain twins, by `softshare.findings.contrasts`."""
+        """Shared networks against their twins, by `softshare.findings.contrasts`."""
         return findings.contrasts(self.runs, self.target)
 
     def curves(self) -> Axes | None:

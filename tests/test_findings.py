@@ -116,19 +116,20 @@ def test_differences_and_their_noise_by_hand(make_run: Make) -> None:
         for seed, error in enumerate(values)
     ]
     table = contrasts(runs, "table1").to_dict("records")
-    assert [(line["shared"], line["plain"]) for line in table] == [
+    assert [(line["shared"], line["against"]) for line in table] == [
         ("SWRN 28-1", "WRN 28-1"),
         ("SWRN 28-1-1", "WRN 28-1"),
+        ("SWRN 28-1-1", "SWRN 28-1"),
     ]
-    assert [line["n"] for line in table] == [2, 1]
-    assert [line["ours"] for line in table] == [pytest.approx(-2.5), pytest.approx(9.0)]
-    for line, shared in zip(table, (8.5, 20.0), strict=True):
-        plain = torch.distributions.Binomial(400, torch.tensor(0.11)).variance / 400**2
-        variance = torch.distributions.Binomial(400, torch.tensor(shared / 100)).variance / 400**2
-        assert line["noise"] == pytest.approx(100 * math.sqrt(plain + variance), rel=1e-5)
+    assert [line["n"] for line in table] == [2, 1, 1]
+    assert [line["ours"] for line in table] == [pytest.approx(d) for d in (-2.5, 9.0, 11.5)]
+    for line, pair in zip(table, ((0.085, 0.11), (0.2, 0.11), (0.2, 0.085)), strict=True):
+        drawn = torch.distributions.Binomial(400, torch.tensor(pair)).variance / 400**2
+        assert line["noise"] == pytest.approx(100 * math.sqrt(drawn.sum()), rel=1e-5)
     assert [line["paper"] for line in table] == [
         pytest.approx(18.78 - 19.25),
         pytest.approx(19.73 - 19.25),
+        pytest.approx(19.73 - 18.78),
     ]
     assert {(line["trained on"], line["profile"], line["epochs"]) for line in table} == {
         ("cifar100", "fast", 30)
@@ -161,6 +162,14 @@ def test_the_noise_is_what_drawing_test_images_gives(make_run: Make) -> None:
         ),
         ("table1", "swrn-28-10-2", "wrn-28-10", {}, "", math.nan),
         (
+            "table2",
+            "swrn-28-14-2",
+            "swrn-28-14",
+            {"dropout": 0.3},
+            "SWRN 28-14-2* against SWRN 28-14*",
+            3.69 - 3.67,
+        ),
+        (
             "table4",
             "swrn-28-10-2",
             "wrn-28-10",
@@ -192,7 +201,7 @@ def test_sentences_say_the_sign_and_all_that_qualifies_it(make_run: Make) -> Non
         make_run(digits("swrn-28-1"), 3.5),
         make_run(digits("swrn-28-1-1"), 9.0),
     ]
-    fewer, more = table_sentences(runs, "table1")
+    fewer, more, against_full = table_sentences(runs, "table1")
     assert fewer.startswith(
         "SWRN 28-1 makes 1.50 points fewer errors than WRN 28-1 "
         "(digits, 10 epochs, profile smoke, n = 1)"
@@ -201,8 +210,9 @@ def test_sentences_say_the_sign_and_all_that_qualifies_it(make_run: Make) -> Non
     assert f"uncertain by {noise:.2f} points (one standard error)" in fewer
     assert fewer.endswith("The paper has -0.26 for SWRN 28-10 against WRN 28-10 on cifar10.")
     assert more.startswith("SWRN 28-1-1 makes 4.00 points more errors than WRN 28-1 ")
-    (nothing,) = table_sentences(runs[1:], "table1")
-    assert nothing == "No soft-shared network and its plain twin have both been trained alike yet."
+    assert against_full.startswith("SWRN 28-1-1 makes 5.50 points more errors than SWRN 28-1 ")
+    (nothing,) = table_sentences(runs[1:2], "table1")
+    assert nothing == "No soft-shared network and a twin of it have been trained alike yet."
 
 
 # --- The curriculum ----------------------------------------------------------------------------
