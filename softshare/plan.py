@@ -13,11 +13,11 @@ from softshare.data import load
 from softshare.matching import PROFILES, kind, place, stands_in
 from softshare.models import build
 from softshare.paper_file import read
-from softshare.recipe import PATH_MODELS, Recipe, for_profile
+from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
 from softshare.training import recipe_for
 
-TARGETS = ("table1", "table2", "table4", "figure5")
+TARGETS = ("table1", "table2", "table4", "figure5", "figure7", "figure8")
 PREFERRED = ("cifar10", "cifar10-jpeg")
 _DIGITS_CUTOUT = 4  # half of the side, like 16 of 32
 
@@ -51,21 +51,31 @@ class Plan:
                 raise ValueError(f"{name} is a whole number from {least} up; got {value!r}.")
         if self.profile not in ("auto", *PROFILES):
             raise ValueError(f"profile is auto, {', '.join(PROFILES)}; got {self.profile!r}.")
-        if self.target == "figure5" and (self.k or self.width or self.data != "auto"):
-            raise ValueError(
-                "The networks of figure5 are fixed: it takes profile, seeds, epochs and train; "
-                f"got k={self.k}, width={self.width}, data={self.data!r}."
-            )
+        fixed = {"k"} if self.figure else set()
+        fixed |= {"width", "data"} if self.target == "figure5" else set()
+        for name in sorted(fixed):
+            if getattr(self, name) not in (0, "auto"):
+                raise ValueError(
+                    f"The networks of {self.target} are fixed: it takes no {name}; got "
+                    f"{name}={getattr(self, name)!r}."
+                )
         if self.data != "auto":
             recipe_for("wrn-28-1", self.data)
         if self.k:
             with torch.device("meta"):
                 build(self.rows()[-1]["model"])
 
+    @property
+    def figure(self) -> bool:
+        """Whether the target is a figure: of networks, where a table has rows."""
+        return self.target.startswith("figure")
+
     def rows(self) -> list[dict[str, Any]]:
         """The networks, each with `model` and `options`: the paper's own, then that of `k`."""
-        if self.target == "figure5":
-            return [{"model": model, "options": {}} for model in PATH_MODELS]
+        if self.figure:
+            shown = read()[0]["figures"][self.target]
+            models = shown["models"]["value"] if "models" in shown else [shown["model"]["value"]]
+            return [{"model": model, "options": {}} for model in models]
         rows = [
             {"model": row["model"], "options": row["options"]}
             for row in paper.rows(self.target)
@@ -103,8 +113,8 @@ class Plan:
 
     def concerns(self, run: Run) -> bool:
         """Whether a run belongs to the target."""
-        if self.target == "figure5":
-            return run.recipe.model in PATH_MODELS
+        if self.figure:
+            return any(stands_in(run.recipe, row) for row in self.rows())
         return place(run, self.target, read()[0]["tables"]) is not None
 
     def shows(self, run: Run) -> bool:
@@ -129,7 +139,7 @@ class Plan:
     def missing(self, runs: Iterable[Run]) -> list[Recipe]:
         """The paper's own recipes, on each data set of the target, that no run has, at any seed."""
         trained = {replace(run.recipe, seed=0) for run in runs}
-        if self.target == "figure5":
+        if self.figure:
             sets: list[str | None] = [None]
         else:
             columns = read()[0]["tables"][self.target]["columns"].values()

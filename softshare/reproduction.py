@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from softshare import display, findings, overview, paper, plots, provenance
+from softshare import display, findings, overview, paper, patterns, plots, provenance
 from softshare.curriculum import curve_sentences, phase_scores
 from softshare.matching import PROFILES
 from softshare.naming import label
@@ -75,15 +75,30 @@ class Reproduction:
         """F1 of the best runs in each phase, by `softshare.curriculum.phase_scores`."""
         return phase_scores(self.best(), epoch)
 
-    def similarities(self) -> list[Axes]:
-        """The LSMs of the soft-shared networks among the best runs, one figure a network."""
-        shared = [run for run in self.best() if run.coefficients]
-        return [plots.similarities(run.lsm(), label(run))[0] for run in shared]
+    def similarities(self, epochs: Sequence[int] | None = None) -> list[Axes]:
+        """The LSMs of the soft-shared networks among the best runs, one figure a network.
+
+        Args:
+            epochs: one figure for each of them that was kept. Default: the last alone.
+        """
+        figures = []
+        for run in (run for run in self.best() if run.coefficients):
+            kept = [int(epoch) for epoch in run.coefficients]
+            for epoch in [kept[-1]] if epochs is None else [e for e in epochs if e in kept]:
+                title = f"{label(run)}, seed {run.seed}" + (f", epoch {epoch}" if epochs else "")
+                figures.append(plots.similarities(run.lsm(epoch), title)[0])
+        return figures
+
+    def patterns(self, epochs: Sequence[int] | None = None) -> pd.DataFrame:
+        """Numbers of these LSMs, by `softshare.patterns.patterns`."""
+        return patterns.patterns(self.best(), epochs)
 
     def findings(self) -> Text:
         """What these runs say, in sentences computed from them."""
         if self.target == "figure5":
             return bullets(curve_sentences(self.best()))
+        if self.target.startswith("figure"):
+            return bullets(patterns.pattern_sentences(self.best()))
         return bullets(findings.table_sentences(self.runs, self.target))
 
     def commands(self) -> list[str]:
@@ -144,7 +159,8 @@ def reproduce(
     ones trained. A book build (environment variable ``SOFTSHARE_BOOK``) never trains.
 
     Args:
-        target: a table of CIFAR networks (``table1``, ``table2``, ``table4``) or ``figure5``.
+        target: a table of CIFAR networks (``table1``, ``table2``, ``table4``), ``figure5``,
+            ``figure7`` or ``figure8``.
         k: for tables, templates per group of one more row; 0 for the table's own rows alone.
         profile: ``auto``, ``paper``, ``fast`` or ``smoke``.
         data: name or path of the data set; ``auto`` trains on CIFAR-10 where it is at hand, else

@@ -394,7 +394,7 @@ def test_the_row_of_k_and_the_networks_of_figure5_can_be_missing(
     [
         ("table1", {"sedd": 1}, "There is no parameter 'sedd'; there are k, profile, data, seeds,"),
         ("table1", {"target": "table2"}, "There is no parameter 'target'"),
-        ("table3", {}, "knows table1, table2, table4, figure5; got 'table3'"),
+        ("table3", {}, "knows table1, table2, table4, figure5, figure7, figure8; got 'table3'"),
         ("table1", {"k": -1}, "k is a whole number from 0 up; got -1"),
         ("table1", {"k": "two"}, "k is a whole number from 0 up; got 'two'"),
         ("table1", {"k": True}, "k is a whole number from 0 up; got True"),
@@ -409,7 +409,8 @@ def test_the_row_of_k_and_the_networks_of_figure5_can_be_missing(
         ("table1", {"data": 10}, "data must be str; got 10"),
         ("table1", {"data": ""}, "data is a name"),
         ("table1", {"data": "shortest-paths"}, "cnn, scnn, scnn-r train on 'shortest-paths'"),
-        ("figure5", {"k": 2}, r"figure5 are fixed: it takes profile.*got k=2"),
+        ("figure5", {"k": 2}, "figure5 are fixed: it takes no k; got k=2"),
+        ("figure8", {"k": 2}, "figure8 are fixed: it takes no k; got k=2"),
         ("figure5", {"width": 2}, "figure5 are fixed.*width=2"),
         ("figure5", {"data": "digits"}, "figure5 are fixed.*data='digits'"),
     ],
@@ -427,3 +428,47 @@ def test_parameters_are_the_plain_values_of_a_namespace() -> None:
     namespace: dict[str, Any] = {"__name__": "__main__", "_i1": "k = 2", "In": ["k = 2"]}
     exec("import os\nk: int = 2\nname: str = 'x'\nnothing = None\nflag = False", namespace)
     assert ss.parameters(namespace) == {"k": 2, "name": "x", "nothing": None, "flag": False}
+
+
+# --- Figures of similarity matrices ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", ["figure7", "figure8"])
+def test_the_figures_of_matrices_train_their_network_on_any_set_at_any_width(
+    trainer: Trainer, tmp_path: Path, target: str
+) -> None:
+    found = ss.reproduce(target, runs=tmp_path, seeds=2)
+    assert trainer.asked == [
+        for_profile("swrn-40-1-8", "digits", "smoke", seed=seed) for seed in (0, 1)
+    ]
+    assert found.missing == [for_profile("swrn-40-8-8", "cifar10", "paper")]
+    trainer.asked.clear()
+    ss.reproduce(target, runs=tmp_path, profile="fast", data="cifar100", width=4)
+    assert trainer.asked == [for_profile("swrn-40-4-8", "cifar100", "fast")]
+
+
+def test_a_figure_shows_the_stand_ins_of_its_network_alone(
+    save: Callable[..., Run], tmp_path: Path
+) -> None:
+    own = [save("swrn-40-1-8", "digits", "smoke"), save("swrn-40-8-8", "cifar10-jpeg", "fast")]
+    for model in ("swrn-40-8", "swrn-40-8-4", "swrn-28-8-8", "wrn-40-8"):
+        save(model, "cifar10", "fast")
+    save("swrn-40-8-8", "cifar10", "fast", dropout=0.3)
+    found = ss.reproduce("figure7", runs=tmp_path, train=False)
+    assert {run.path for run in found.runs} == {run.path for run in own}
+
+
+def test_matrices_are_shown_for_each_kept_epoch_that_is_asked_for(
+    make_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    alpha = {"stage1": torch.eye(10, 8).tolist()}
+    run = make_run(for_profile("swrn-40-1-8", "digits", "smoke"), alpha=alpha)
+    run.coefficients["0"] = run.coefficients["1"] = alpha
+    run.save(tmp_path)
+    found = ss.reproduce("figure8", runs=tmp_path, train=False)
+    assert len(found.similarities()) == 1
+    shown = found.similarities([0, 1, 5, 10])
+    titles = [ax.figure.get_suptitle() for ax in shown]
+    assert titles == [f"SWRN 40-1-8, seed 0, epoch {epoch}" for epoch in (0, 1, 10)]
+    assert list(found.patterns([1, 5])["epoch"]) == [1]
+    assert "SWRN 40-1-8, seed 0: mean similarity" in found.findings()
