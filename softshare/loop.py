@@ -1,30 +1,22 @@
-"""The training loop: steps, scores, checkpoints, and a record at the end."""
+"""The training loop: steps, scores and checkpoints, and a record at the end."""
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from softshare import storage
-from softshare.counting import count
+from softshare.checkpoints import Checkpoint
+from softshare.journal import Journal
 from softshare.models import build
-from softshare.optimisation import param_groups
-from softshare.origin import origin
+from softshare.precision import seeded
 from softshare.recipe import Recipe
 from softshare.records import Run
-from softshare.sharing import banks
-from softshare.similarity import recurrence_penalty
-from softshare.tasks import Task, autocast, predictor
-
-KEPT_EPOCHS = (0, 1, 5, 25, 50, 100, 150)
-"""Epochs after which the coefficients are kept, besides the last (Figure 8 shows some)."""
+from softshare.step import Step
+from softshare.tasks import Task, predictor
 
 _DROPOUT = 2**31  # keeps the masks of dropout apart from the task's own draws of the same epoch
 
@@ -54,25 +46,18 @@ class Training:
         progress: bool,
     ) -> None:
         self.recipe, self.task, self.device = recipe, task, device
-        self.saved, self.checkpoint_seconds, self.progress = saved, checkpoint_seconds, progress
-        cuda = device.type == "cuda"
-        if cuda:
+        self.checkpoint_seconds, self.progress = checkpoint_seconds, progress
+        if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
-        bf16 = cuda and torch.cuda.is_bf16_supported()
-        self.precision = torch.bfloat16 if bf16 else torch.float32
-        with _seeded(recipe.seed, device):
+        with seeded(recipe.seed, device):
             net = build(recipe.model, init=recipe.init, **task.model_settings)
-        self.facts, self.data = self._describe(net), task.facts()
-        self.net = net.to(device).to(memory_format=torch.channels_last)
-        self.optimizer = _optimizer(self.net, recipe, cuda)
-        self.curves: dict[str, list[Any]] = {
-            name: [] for name in ("epoch", "phase", "lr", "loss", task.metric)
-        }
-        self.coefficients: dict[str, Any] = {}
-        self.seconds = 0.0
-        self.origin = origin(device)  # now: the checkout may have changed when the run ends
-        self.commits = [self.origin["commit"]]
-        self._keep_coefficients(0)
+        self.journal = Journal(recipe, net, task.metric, task.input_shape, device)
+        self.step = Step(net, recipe, task.loss, device)
+        self.net = self.step.net
+        self.data = task.facts()
+        self.checkpoint = Checkpoint(
+            saved, recipe, self.net, self.data["checksum"], device, self.step.precision
+        )
         self._resume()
 
     def finish(self) -> Run:
@@ -81,48 +66,26 @@ class Training:
         Raises:
             FloatingPointError: the loss or an output is no longer a number.
         """
-        from tqdm.auto import tqdm
-
-        done = len(self.curves["epoch"])
-        total = self.recipe.total_epochs
-        bar = tqdm(
-            total=total * self.task.steps,
-            initial=done * self.task.steps,
-            desc=f"{self.recipe.model} seed {self.recipe.seed}",
-            unit="step",
-            mininterval=1.0,
-            disable=not self.progress,
-        )
+        done, total = self.journal.epochs, self.recipe.total_epochs
         written = time.monotonic()
-        with bar:
+        with self._bar(done, total) as bar:
             for epoch in range(done, total):
                 start = time.monotonic()
                 loss, score = self._epoch(epoch, bar)
-                self.seconds += time.monotonic() - start
-                self._note(epoch, loss, score)
+                self.journal.note(loss, score, time.monotonic() - start)
                 bar.set_postfix({"loss": f"{loss:.3g}", self.task.metric: f"{score:.4g}"})
                 if epoch + 1 < total and time.monotonic() - written >= self.checkpoint_seconds:
-                    self._checkpoint()
+                    self._save()
                     written = time.monotonic()
-        return self._record()
+        return self.journal.run(self.data, self.step.precision)
 
     def _epoch(self, epoch: int, bar: Any) -> tuple[float, float]:
-        net, recipe = self.net, self.recipe
-        net.train()
-        for group in self.optimizer.param_groups:
-            group["lr"] = recipe.lr_at(epoch)
+        self.net.train()
+        self.step.set_rate(self.recipe.lr_at(epoch))
         losses = torch.zeros(self.task.steps, device=self.device)
-        with _seeded(recipe.seed * 1_000_003 + epoch + 1 + _DROPOUT, self.device):
-            for step, (inputs, targets) in enumerate(self.task.batches(epoch)):
-                inputs = inputs.contiguous(memory_format=torch.channels_last)
-                with autocast(self.device, self.precision):
-                    loss = self.task.loss(net(inputs), targets)
-                losses[step] = loss.detach()  # stays on the device: no wait inside an epoch
-                if recipe.recurrence:
-                    loss = loss - recipe.recurrence * recurrence_penalty(net)
-                self.optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                self.optimizer.step()
+        with seeded(self.recipe.seed * 1_000_003 + epoch + 1 + _DROPOUT, self.device):
+            for number, (inputs, targets) in enumerate(self.task.batches(epoch)):
+                losses[number] = self.step(inputs, targets)  # on the device: nothing waits
                 bar.update()
         broken = (~losses.isfinite()).nonzero()
         if len(broken):
@@ -134,7 +97,7 @@ class Training:
 
     def _score(self, epoch: int) -> tuple[float, bool]:
         """The metric, and whether all outputs were numbers: the last step may have broken them."""
-        predict = predictor(self.net, self.precision)
+        predict = predictor(self.net, self.step.precision)
         sound = torch.ones((), dtype=torch.bool, device=self.device)
 
         def watched(inputs: Tensor) -> Tensor:
@@ -145,120 +108,32 @@ class Training:
         return self.task.score(watched, epoch), bool(sound)
 
     def _refuse(self, what: str, where: str, epoch: int) -> NoReturn:
-        kept = "; the last checkpoint, from before, is kept" if self.saved.is_file() else ""
+        there = self.checkpoint.path.is_file()
+        kept = "; the last checkpoint, from before, is kept" if there else ""
         raise FloatingPointError(
             f"The {what} of {self.recipe.model} stopped being a number {where}, learning rate "
             f"{self.recipe.lr_at(epoch)}; lower lr. No record was written{kept}."
         )
 
-    def _note(self, epoch: int, loss: float, score: float) -> None:
-        new = {
-            "epoch": epoch + 1,
-            "phase": epoch // self.recipe.epochs + 1,
-            "lr": self.recipe.lr_at(epoch),
-            "loss": loss,
-            self.task.metric: score,
-        }
-        for name, value in new.items():
-            self.curves[name].append(value)
-        if epoch + 1 in (*KEPT_EPOCHS, self.recipe.total_epochs):
-            self._keep_coefficients(epoch + 1)
-
-    def _keep_coefficients(self, epoch: int) -> None:
-        found = {g: b.coefficients.detach().tolist() for g, b in banks(self.net).items()}
-        if found:
-            self.coefficients[str(epoch)] = found
-
-    def _checkpoint(self) -> None:
-        state = {
-            "fits": self._fit(),
-            "place": self._place(),
-            "net": self.net.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "curves": self.curves,
-            "coefficients": self.coefficients,
-            "seconds": self.seconds,
-            "commits": self.commits,
-        }
-        storage.save_checkpoint(self.saved, state)
+    def _save(self) -> None:
+        state = {"net": self.net.state_dict(), "optimizer": self.step.optimizer.state_dict()}
+        self.checkpoint.save(state | self.journal.state())
 
     def _resume(self) -> None:
-        if not self.saved.is_file():
-            return
-        try:
-            state = storage.load_checkpoint(self.saved)
-            if state.get("fits") != self._fit():
-                raise storage.Damaged(
-                    f"The checkpoint {self.saved} is of other data or another version."
-                )
-        except storage.Damaged as error:
-            storage.set_aside(self.saved, str(error))
-            return
-        if state["place"] != self._place():
-            raise ValueError(
-                f"The checkpoint {self.saved} was made on {state['place']}, and this is "
-                f"{self._place()}; go on there, or delete it to start anew."
-            )
-        self.net.load_state_dict(state["net"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.curves, self.coefficients = state["curves"], state["coefficients"]
-        self.seconds = state["seconds"]
-        self.commits = list(dict.fromkeys([*state["commits"], *self.commits]))
+        state = self.checkpoint.load()
+        if state is not None:
+            self.net.load_state_dict(state["net"])
+            self.step.optimizer.load_state_dict(state["optimizer"])
+            self.journal.load_state(state)
 
-    def _fit(self) -> dict[str, Any]:
-        """What a checkpoint must agree on: recipe, images, and the tensors of this version."""
-        shapes = {name: list(tensor.shape) for name, tensor in self.net.state_dict().items()}
-        return {"key": self.recipe.key, "data": self.data["checksum"], "shapes": shapes}
+    def _bar(self, done: int, total: int) -> Any:
+        from tqdm.auto import tqdm
 
-    def _place(self) -> str:
-        return f"{self.device.type} in {str(self.precision).removeprefix('torch.')}"
-
-    def _describe(self, net: nn.Module) -> dict[str, Any]:
-        size = count(net, self.task.input_shape)
-        return {
-            "name": self.recipe.model,
-            "parameters": size.parameters,
-            "macs": size.macs,
-            "groups": {label: list(bank.layers) for label, bank in banks(net).items()},
-        }
-
-    def _record(self) -> Run:
-        cuda = self.device.type == "cuda"
-        seen = self.recipe.total_epochs * self.data["train"] / self.recipe.phases
-        return Run(
-            self.recipe,
-            model=self.facts,
-            data=self.data,
-            curves=self.curves,
-            result={self.task.metric: self.curves[self.task.metric][-1]},
-            coefficients=self.coefficients,
-            cost={
-                "seconds": round(self.seconds, 2),
-                "images_per_second": round(seen / max(self.seconds, 1e-9), 1),
-                "peak_memory_bytes": torch.cuda.max_memory_allocated(self.device) if cuda else None,
-            },
-            origin=self.origin
-            | {
-                "commit": ", ".join(self.commits),
-                "date": datetime.now(UTC).isoformat(timespec="seconds"),
-                "precision": str(self.precision).removeprefix("torch."),
-            },
+        return tqdm(
+            total=total * self.task.steps,
+            initial=done * self.task.steps,
+            desc=f"{self.recipe.model} seed {self.recipe.seed}",
+            unit="step",
+            mininterval=1.0,
+            disable=not self.progress,
         )
-
-
-def _optimizer(net: nn.Module, recipe: Recipe, fused: bool) -> torch.optim.Optimizer:
-    groups = param_groups(net, recipe.weight_decay)
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=recipe.lr, fused=fused)
-    nesterov = recipe.momentum > 0
-    return torch.optim.SGD(
-        groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=fused
-    )
-
-
-@contextlib.contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seeds PyTorch's global generators inside, and leaves them as they were outside."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed % 2**63)
-        yield

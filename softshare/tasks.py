@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from softshare import data, shortest_paths
 from softshare.image_set import checksum
+from softshare.precision import autocast
 from softshare.recipe import PATHS, Recipe
 
 _EVALUATION_BATCH = 500
@@ -203,9 +204,3 @@ def predictor(net: nn.Module, precision: torch.dtype) -> Callable[[Tensor], Tens
 
     net.eval()
     return predict
-
-
-def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
-    """Autocast to `precision`; float32 switches it off."""
-    enabled = precision != torch.float32
-    return torch.autocast(device.type, precision if enabled else None, enabled=enabled)

@@ -310,9 +310,9 @@ def test_a_real_process_can_be_interrupted_and_goes_on(folder: Path, capsys: Cap
     slow = (
         "import time, torch; torch.set_num_threads(1)\n"
         "import softshare.training as t; t.train.__kwdefaults__['checkpoint_seconds'] = 0\n"
-        "from softshare.loop import Training as T; note = T._note\n"
-        "def waiting(self, epoch, *rest): note(self, epoch, *rest); time.sleep(60 * (epoch == 2))\n"
-        "T._note = waiting\n"
+        "from softshare.journal import Journal as J; note = J.note\n"
+        "def waiting(self, *rest): note(self, *rest); time.sleep(60 * (self.epochs == 3))\n"
+        "J.note = waiting\n"
         "import sys; from softshare.__main__ import main; sys.exit(main())"
     )
     process = subprocess.Popen(

@@ -67,6 +67,7 @@ def die(runs: str, settings: dict, kind: str, number: int) -> None:
 
     from softshare import loop, tasks
     from softshare.records import Run
+    from softshare.step import Step
     from softshare.training import train
 
     passed = 0
@@ -83,7 +84,7 @@ def die(runs: str, settings: dict, kind: str, number: int) -> None:
         return instead
 
     if kind == "step":
-        loop.autocast = perhaps(loop.autocast)
+        Step.__call__ = perhaps(Step.__call__)
     elif kind == "score":
         loop.Training._score = perhaps(loop.Training._score)
     elif kind == "write":  # a checkpoint or the record: all there, but not in its place yet
