@@ -24,9 +24,9 @@ def show(what: Any, under: str = "", digits: int = 2) -> None:
     else:
         import matplotlib.pyplot as plt
 
-        for axes in what if isinstance(what, list) else [what]:
-            if axes is not None:
-                display(axes.figure)
-                plt.close(axes.figure)
+        shown = what if isinstance(what, list) else [what]
+        for figure in dict.fromkeys(axes.figure for axes in shown if axes is not None):
+            display(figure)
+            plt.close(figure)
     if under:
         display(Markdown(under))

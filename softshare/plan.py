@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from softshare import paper
+from softshare import efficiency, paper
 from softshare.data import load
 from softshare.matching import PROFILES, kind, place, stands_in
 from softshare.models import build
@@ -17,7 +17,7 @@ from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
 from softshare.training import recipe_for
 
-TARGETS = ("table1", "table2", "table4", "figure5", "figure7", "figure8")
+TARGETS = ("table1", "table2", "table4", "figure3", "figure5", "figure7", "figure8")
 PREFERRED = ("cifar10", "cifar10-jpeg")
 _DIGITS_CUTOUT = 4  # half of the side, like 16 of 32
 
@@ -113,6 +113,8 @@ class Plan:
 
     def concerns(self, run: Run) -> bool:
         """Whether a run belongs to the target."""
+        if self.target == "figure3":
+            return efficiency.shows(run)
         if self.figure:
             return any(stands_in(run.recipe, row) for row in self.rows())
         return place(run, self.target, read()[0]["tables"]) is not None

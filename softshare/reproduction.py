@@ -8,7 +8,16 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from softshare import display, findings, overview, paper, patterns, plots, provenance
+from softshare import (
+    display,
+    efficiency,
+    findings,
+    overview,
+    paper,
+    patterns,
+    plots,
+    provenance,
+)
 from softshare.curriculum import curve_sentences, phase_scores
 from softshare.matching import PROFILES
 from softshare.naming import label
@@ -89,6 +98,10 @@ class Reproduction:
                 figures.append(plots.similarities(run.lsm(epoch), title)[0])
         return figures
 
+    def efficiency(self) -> pd.DataFrame:
+        """Error against parameters, the paper's and ours, by `softshare.efficiency.points`."""
+        return efficiency.points(self.runs)
+
     def patterns(self, epochs: Sequence[int] | None = None) -> pd.DataFrame:
         """Numbers of these LSMs, by `softshare.patterns.patterns`."""
         return patterns.patterns(self.best(), epochs)
@@ -97,6 +110,8 @@ class Reproduction:
         """What these runs say, in sentences computed from them."""
         if self.target == "figure5":
             return bullets(curve_sentences(self.best()))
+        if self.target == "figure3":
+            return bullets(efficiency.efficiency_sentences(self.runs))
         if self.target.startswith("figure"):
             return bullets(patterns.pattern_sentences(self.best()))
         return bullets(findings.table_sentences(self.runs, self.target))
@@ -159,8 +174,8 @@ def reproduce(
     ones trained. A book build (environment variable ``SOFTSHARE_BOOK``) never trains.
 
     Args:
-        target: a table of CIFAR networks (``table1``, ``table2``, ``table4``), ``figure5``,
-            ``figure7`` or ``figure8``.
+        target: a table of CIFAR networks (``table1``, ``table2``, ``table4``), or ``figure3``,
+            ``figure5``, ``figure7`` or ``figure8``.
         k: for tables, templates per group of one more row; 0 for the table's own rows alone.
         profile: ``auto``, ``paper``, ``fast`` or ``smoke``.
         data: name or path of the data set; ``auto`` trains on CIFAR-10 where it is at hand, else

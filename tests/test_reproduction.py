@@ -394,7 +394,11 @@ def test_the_row_of_k_and_the_networks_of_figure5_can_be_missing(
     [
         ("table1", {"sedd": 1}, "There is no parameter 'sedd'; there are k, profile, data, seeds,"),
         ("table1", {"target": "table2"}, "There is no parameter 'target'"),
-        ("table3", {}, "knows table1, table2, table4, figure5, figure7, figure8; got 'table3'"),
+        (
+            "table3",
+            {},
+            "knows table1, table2, table4, figure3, figure5, figure7, figure8; got 'table3'",
+        ),
         ("table1", {"k": -1}, "k is a whole number from 0 up; got -1"),
         ("table1", {"k": "two"}, "k is a whole number from 0 up; got 'two'"),
         ("table1", {"k": True}, "k is a whole number from 0 up; got True"),
