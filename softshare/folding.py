@@ -49,6 +49,22 @@ class Folding:
         return self.program.loops
 
     @property
+    def mixes(self) -> bool:
+        """Whether ties outnumber templates, so that each still mixes its weight from them."""
+        ties, k = self.representatives.shape
+        return ties > k
+
+    def parameters(self, size: int) -> int:
+        """Numbers that the folded group holds, for weights of `size` numbers each.
+
+        With no more ties than templates each tie has a weight of its own, else a row of
+        coefficients for the group's k templates; each layer of a tie of two or more has a scale.
+        """
+        ties, k = self.representatives.shape
+        scales = sum(len(tie) for tie in self.ties if len(tie) > 1)
+        return scales + (k * size + ties * k if self.mixes else ties * size)
+
+    @property
     def coefficients(self) -> Tensor:
         """The folded group's coefficients, ``(L, k)``: ``s_i`` times the row of layer i's tie."""
         rows = self.representatives[[tie - 1 for tie in self.schedule]]
@@ -61,6 +77,7 @@ def folding(
     layers: Sequence[str] | None = None,
     group: str = "",
     gram: Tensor | None = None,
+    S: Tensor | None = None,
 ) -> Folding:
     r"""Folds one group at a threshold (Section 3.2).
 
@@ -80,6 +97,7 @@ def folding(
         group: a label.
         gram: :math:`T T^\top`, ``(k, k)``: inner products of the templates, for errors in weight
             space. Default: the identity, which takes templates as orthogonal and equally large.
+        S: which layers are alike, ``(L, L)``. Default: the LSM of the coefficients.
 
     Returns:
         A `Folding`.
@@ -110,7 +128,10 @@ def folding(
     G = torch.eye(A.shape[1], dtype=exact.dtype) if gram is None else gram.detach().double()
     G = G.to(exact.device)
     schedule, scales, rows = [0] * len(A), [1.0] * len(A), []
-    for number, tie in enumerate(ties(similarity(A), threshold), start=1):
+    alike = similarity(A) if S is None else S
+    if len(alike) != len(A):
+        raise ValueError(f"{len(A)} layers have {len(A)}² similarities; got {tuple(alike.shape)}.")
+    for number, tie in enumerate(ties(alike, threshold), start=1):
         r, s = _representative(exact[list(tie)], G)
         rows.append(r)
         for layer, scale in zip(tie, s.tolist(), strict=True):

@@ -263,9 +263,27 @@ def test_all_foldings_are_there_once(L: int, k: int) -> None:
         assert folding(A, t).schedule == same.schedule
 
 
+def test_other_similarities_decide_where_they_are_given() -> None:
+    A, S = drawn(3, 3), torch.tensor([[1.0, 0.1, 0.9], [0.1, 1.0, 0.2], [0.9, 0.2, 1.0]])
+    assert folding(A, 0.9, S=S).schedule == (1, 2, 1)
+    assert folding(A, 0.95, S=S).schedule == (1, 2, 3)
+
+
+@settings(max_examples=100, deadline=None)
+@given(coefficients(), levels, levels, st.integers(1, 1000))
+def test_a_folded_group_never_holds_more(A: Tensor, t: float, u: float, size: int) -> None:
+    L, k = A.shape
+    fine, coarse = (folding(A, level) for level in (max(t, u), min(t, u)))
+    if k <= L:
+        assert fine.parameters(size) <= k * size + L * k
+    if not coarse.mixes:
+        assert coarse.parameters(size) <= len(coarse.ties) * size + L
+
+
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [
+        ({"S": torch.eye(3)}, r"4 layers have 4² similarities; got \(3, 3\)"),
         ({"coefficients": torch.zeros(3)}, r"shape \(L, k\)"),
         ({"coefficients": torch.full((2, 2), float("inf"))}, "finite numbers"),
         ({"layers": ["a"]}, "got 1 names"),
