@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,6 +18,7 @@ from softshare.recipe import Recipe
 from softshare.records import Run
 from softshare.step import Step
 from softshare.tasks import Task, predictor
+from softshare.watch import Stopped, Watch
 
 _DROPOUT = 2**31  # keeps the masks of dropout apart from the task's own draws of the same epoch
 
@@ -31,6 +33,7 @@ class Training:
         saved: the checkpoint, which nobody else writes.
         checkpoint_seconds: at least this long between checkpoints.
         progress: show a progress bar.
+        watch: asked between epochs and between steps whether to leave. Default: never.
 
     Raises:
         ValueError: the checkpoint comes from another kind of device.
@@ -44,8 +47,9 @@ class Training:
         saved: Path,
         checkpoint_seconds: float,
         progress: bool,
+        watch: Watch | None = None,
     ) -> None:
-        self.recipe, self.task, self.device = recipe, task, device
+        self.recipe, self.task, self.device, self.watch = recipe, task, device, watch
         self.checkpoint_seconds, self.progress = checkpoint_seconds, progress
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
@@ -58,6 +62,7 @@ class Training:
         self.checkpoint = Checkpoint(
             saved, recipe, self.net, self.data["checksum"], device, self.step.precision
         )
+        self._unsaved: dict[str, Any] | None = None
         self._resume()
 
     def finish(self) -> Run:
@@ -65,18 +70,27 @@ class Training:
 
         Raises:
             FloatingPointError: the loss or an output is no longer a number.
+            Stopped: the watch said so; a checkpoint holds all epochs that were done.
         """
         done, total = self.journal.epochs, self.recipe.total_epochs
-        written = time.monotonic()
+        written, seconds = time.monotonic(), 0.0
         with self._bar(done, total) as bar:
             for epoch in range(done, total):
+                self._leave_if_due(seconds)
                 start = time.monotonic()
                 loss, score = self._epoch(epoch, bar)
-                self.journal.note(loss, score, time.monotonic() - start)
+                seconds = time.monotonic() - start
+                self.journal.note(loss, score, seconds)
                 bar.set_postfix({"loss": f"{loss:.3g}", self.task.metric: f"{score:.4g}"})
                 if epoch + 1 < total and time.monotonic() - written >= self.checkpoint_seconds:
                     self._save()
                     written = time.monotonic()
+                elif self.watch:
+                    self._unsaved = copy.deepcopy(self._state())
+                if self.watch:
+                    self.watch.note(epoch + 1, total, seconds)
+        if self.watch and self._unsaved:  # what is measured after training may be cut off too
+            self._save()
         return self.journal.run(self.data, self.step.precision)
 
     def _epoch(self, epoch: int, bar: Any) -> tuple[float, float]:
@@ -85,6 +99,7 @@ class Training:
         losses = torch.zeros(self.task.steps, device=self.device)
         with seeded(self.recipe.seed * 1_000_003 + epoch + 1 + _DROPOUT, self.device):
             for number, (inputs, targets) in enumerate(self.task.batches(epoch)):
+                self._leave_if_due()
                 losses[number] = self.step(inputs, targets)  # on the device: nothing waits
                 bar.update()
         broken = (~losses.isfinite()).nonzero()
@@ -115,9 +130,20 @@ class Training:
             f"{self.recipe.lr_at(epoch)}; lower lr. No record was written{kept}."
         )
 
-    def _save(self) -> None:
+    def _leave_if_due(self, seconds: float = 0.0) -> None:
+        """Leaves, with the last whole epoch on disk, if there is no time for so many seconds."""
+        if self.watch and self.watch.due(seconds):
+            if self._unsaved:
+                self.checkpoint.save(self._unsaved)
+            raise Stopped(f"{self.journal.epochs} of {self.recipe.total_epochs} epochs are done.")
+
+    def _state(self) -> dict[str, Any]:
         state = {"net": self.net.state_dict(), "optimizer": self.step.optimizer.state_dict()}
-        self.checkpoint.save(state | self.journal.state())
+        return state | self.journal.state()
+
+    def _save(self) -> None:
+        self.checkpoint.save(self._state())
+        self._unsaved = None
 
     def _resume(self) -> None:
         state = self.checkpoint.load()

@@ -18,6 +18,11 @@ from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
 from softshare.sharing import banks
 from softshare.tasks import Task, task_for
+from softshare.watch import Watch
+
+
+class Busy(RuntimeError):
+    """Another process is training this very run."""
 
 
 def train(
@@ -30,6 +35,7 @@ def train(
     device: str | torch.device | None = None,
     progress: bool = True,
     checkpoint_seconds: float = 60.0,
+    watch: Watch | None = None,
     **settings: Any,
 ) -> Run:
     r"""Trains a model of the paper, or resumes it, or returns its record if there is one.
@@ -49,6 +55,7 @@ def train(
         device: default CUDA where there is one, else the CPU.
         progress: show a progress bar with the time left.
         checkpoint_seconds: at least this long between checkpoints, 0 for one every epoch.
+        watch: tells the run when to leave, by a time or by request. Default: never.
         **settings: fields of `Recipe`, such as ``seed=1`` or ``epochs=30``.
 
     Returns:
@@ -59,6 +66,7 @@ def train(
         FileNotFoundError: the data set is not there.
         FloatingPointError: the loss or an output is no longer a number.
         RuntimeError: another process is training this very run.
+        Stopped: the watch told it to leave; the next call goes on.
         OSError: a checkpoint or the record could not be written.
 
     Example:
@@ -71,9 +79,7 @@ def train(
     """
     recipe, source = _asked(model, data, profile, source, settings)
     root = Path(runs) if runs is not None else runs_root()
-    saved = (root.parent / "checkpoints" if runs is not None else checkpoints_root()) / (
-        f"{recipe.model}-seed{recipe.seed}-{recipe.key}.pt"
-    )
+    saved = checkpoint_of(recipe, runs)
     if source is None and (known := _recorded(recipe, root)) is not None:
         saved.unlink(missing_ok=True)  # of a process killed between record and removal
         return known
@@ -88,11 +94,12 @@ def train(
                 return _of_same_data(known, task)
             storage.sweep(saved)
             storage.sweep(root / recipe.path)
-            run = Training(recipe, task, place, saved, checkpoint_seconds, progress).finish()
+            training = Training(recipe, task, place, saved, checkpoint_seconds, progress, watch)
+            run = training.finish()
             run.save(root)
             saved.unlink(missing_ok=True)
     except Timeout:
-        raise RuntimeError(
+        raise Busy(
             f"Another process is training {recipe.path}; wait for it, or choose another seed."
         ) from None
     return run
@@ -113,6 +120,17 @@ def recipe_for(
         'flowers/paper/wrn-28-1+epochs=30/seed0-0c27450d72.json'
     """
     return _asked(model, data, profile, source, settings)[0]
+
+
+def checkpoint_of(recipe: Recipe, runs: Path | str | None = None) -> Path:
+    """Where the unfinished run of a recipe is kept; `runs` is the folder of records.
+
+    Example:
+        >>> checkpoint_of(Recipe("wrn-28-1"), "results/runs").as_posix()
+        'results/checkpoints/wrn-28-1-seed0-1f4459d4e1.pt'
+    """
+    root = Path(runs).parent / "checkpoints" if runs is not None else checkpoints_root()
+    return root / f"{recipe.model}-seed{recipe.seed}-{recipe.key}.pt"
 
 
 def _asked(
