@@ -1,0 +1,112 @@
+"""A loop in a network: one body, run several times with numbers of its own each time."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from softshare.stacking import Slot, stack
+
+
+class Loop(nn.Module):
+    r"""`count` iterations of one body, each with its own BN and scale.
+
+    .. math:: x_{t+1} = f(x_t;\, W,\, \theta_t), \qquad t = 1..\text{count} \quad
+              (\text{Section 3.2})
+
+    W stands for the parameters that are the same object in all iterations: they stay once, and
+    gradients of all iterations add up in them. Every other parameter and buffer,
+    :math:`\theta`, is stacked along a new first axis, ``(count, ...)``, under the name that it
+    has in the body; those of rank 4 or more, which have a memory format, are joined along their
+    first axis instead, ``(count · o, i, h, w)``. BN keeps, and updates in training, running
+    statistics for each iteration. Iterations may contain loops.
+
+    Args:
+        iterations: two or more modules of equal structure, in the order in which they run; each
+            takes what the one before returns. The first becomes the body and is changed.
+
+    Raises:
+        ValueError: fewer than two, or modules that differ in more than their numbers.
+
+    Example:
+        >>> layers = [nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)) for _ in range(3)]
+        >>> for layer in layers[1:]:
+        ...     layer[0].weight, layer[0].bias = layers[0][0].weight, layers[0][0].bias
+        >>> loop = Loop(layers)
+        >>> for name, parameter in loop.named_parameters():
+        ...     print(name, tuple(parameter.shape))
+        body.0.weight (4, 4)
+        body.0.bias (4,)
+        body.1.weight (3, 4)
+        body.1.bias (3, 4)
+        >>> loop(torch.zeros(2, 4)).shape
+        torch.Size([2, 4])
+    """
+
+    def __init__(self, iterations: Sequence[nn.Module]) -> None:
+        super().__init__()
+        modules = list(iterations)
+        if len(modules) < 2 or not all(isinstance(module, nn.Module) for module in modules):
+            raise ValueError(
+                "A loop has two or more iterations, each a module; got "
+                f"{[type(module).__name__ for module in modules]}."
+            )
+        if len({id(module) for module in modules}) < len(modules):
+            raise ValueError(
+                "Each iteration of a loop has numbers of its own; got the same module twice. "
+                "Pass copies whose common parameters are the same objects."
+            )
+        self.count = len(modules)
+        self._slots = stack(modules)
+        self.body = modules[0]
+
+    def forward(self, x: Any) -> Any:
+        places = [(slot.held(self.body), slot.name) for slot in self._slots]
+        stacks = [tensors[name] for tensors, name in places]
+        rows = [
+            _rows(whole, slot, self.count) for whole, slot in zip(stacks, self._slots, strict=True)
+        ]
+        try:
+            for t in range(self.count):
+                for (tensors, name), own in zip(places, rows, strict=True):
+                    tensors[name] = own[t]
+                x = self.body(x)
+                for (tensors, name), own in zip(places, rows, strict=True):
+                    if tensors[name] is not own[t]:  # a buffer that was replaced, not updated
+                        own[t].copy_(tensors[name])
+        finally:
+            for (tensors, name), whole in zip(places, stacks, strict=True):
+                tensors[name] = whole
+        return x
+
+    def unrolled(self) -> list[nn.Module]:
+        """The iterations as modules of their own; common parameters stay the same objects."""
+        tensors = [*self.body.parameters(), *self.body.buffers()]
+        stacked = {id(slot.held(self.body)[slot.name]) for slot in self._slots}
+        common = {id(t): t for t in tensors if id(t) not in stacked}
+        modules = [copy.deepcopy(self.body, dict(common)) for _ in range(self.count)]
+        for t, module in enumerate(modules):
+            own: dict[int, Tensor] = {}
+            for slot in self._slots:
+                whole = slot.held(self.body)[slot.name]
+                tensor = slot.rows(whole.detach(), self.count)[t].clone()
+                if slot.kind == "_parameters":
+                    tensor = nn.Parameter(tensor, requires_grad=whole.requires_grad)
+                slot.held(module)[slot.name] = own.setdefault(id(whole), tensor)
+        return modules
+
+    def extra_repr(self) -> str:
+        return f"count={self.count}"
+
+
+def _rows(whole: Tensor, slot: Slot, count: int) -> Sequence[Tensor]:
+    rows = slot.rows(whole, count).unbind(0)
+    compiling = torch.compiler.is_compiling()
+    if slot.kind == "_buffers" and torch.is_grad_enabled() and not compiling:
+        # updated in place: with a version each, or an iteration spoils the graph of another
+        return [row.data for row in rows]
+    return rows
