@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from softshare import storage
 from softshare.paths import runs_root
@@ -32,7 +32,10 @@ class Run:
             and ``test_error`` in per cent or ``f1`` in [0, 1].
         result: the last entry of the metric's curve, never the best.
         coefficients: alpha by epoch (``"0"`` before training) and group, ``(L, k)``.
-        folded: error of the network folded at each distinct threshold, where it was measured.
+        folded: error of the network folded at each distinct threshold, where it was measured, by
+            `softshare.folded_error.measure`.
+        weights: of the file beside the record that `softshare.weights.keep` wrote for a small
+            network: ``sha256``, ``bytes``, and the metric of the network as rounded there.
         cost: ``seconds`` of training, ``images_per_second``, ``peak_memory_bytes``.
         origin: device, versions, precision, threads, commit and date.
 
@@ -51,6 +54,7 @@ class Run:
     result: dict[str, float] = field(default_factory=dict)
     coefficients: dict[str, dict[str, list[list[float]]]] = field(default_factory=dict)
     folded: list[dict[str, float]] = field(default_factory=list)
+    weights: dict[str, Any] = field(default_factory=dict)
     cost: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, Any] = field(default_factory=dict)
 
@@ -107,6 +111,18 @@ class Run:
             )
         alpha = self.coefficients[chosen]
         return {group: similarity(torch.tensor(rows)) for group, rows in alpha.items()}
+
+    def network(self, root: Path | str | None = None) -> nn.Module:
+        """The trained network, from the weights beside the record; by `softshare.weights.network`.
+
+        Raises:
+            ValueError: the run kept no weights, as those of large networks do not.
+            FileNotFoundError: they are not below `root`.
+            Damaged: they are not those that were written.
+        """
+        from softshare.weights import network
+
+        return network(self, root)
 
     def save(self, root: Path | str | None = None) -> Path:
         """Writes the record whole or not at all, with its checksum, below `root`.

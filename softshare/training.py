@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from softshare import storage
 from softshare.archives import SUFFIXES, stem
+from softshare.folded_error import measured, score
 from softshare.loop import Training
 from softshare.models import build
 from softshare.paths import checkpoints_root, runs_root
@@ -19,6 +20,7 @@ from softshare.records import Run
 from softshare.sharing import banks
 from softshare.tasks import Task, task_for
 from softshare.watch import Watch
+from softshare.weights import keep
 
 
 class Busy(RuntimeError):
@@ -95,8 +97,7 @@ def train(
             storage.sweep(saved)
             storage.sweep(root / recipe.path)
             training = Training(recipe, task, place, saved, checkpoint_seconds, progress, watch)
-            run = training.finish()
-            run.save(root)
+            run = _end(training, root)
             saved.unlink(missing_ok=True)
     except Timeout:
         raise Busy(
@@ -146,6 +147,18 @@ def _asked(
         source = Path(source).expanduser().absolute()
         data = stem(source) if data is None else data
     return for_profile(model, data, profile, **settings), source
+
+
+def _end(training: Training, root: Path) -> Run:
+    """Trains what is left, measures the foldings, and writes weights and record."""
+    run, task, precision = training.finish(), training.task, training.step.precision
+    run = measured(run, training.net, task, precision)
+    last = run.recipe.total_epochs - 1
+    run = keep(
+        run, training.net, root, lambda net: score(net, task, last, precision, training.device)
+    )
+    run.save(root)
+    return run
 
 
 def _recorded(recipe: Recipe, root: Path) -> Run | None:

@@ -1,0 +1,147 @@
+"""What folding costs: the error of a trained network folded at every threshold that it has."""
+
+from __future__ import annotations
+
+import copy
+import time
+import warnings
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from softshare.folding import Folding, folding
+from softshare.precision import autocast
+from softshare.records import Run
+from softshare.sharing import banks
+from softshare.similarity import similarity
+from softshare.tasks import Task, predictor
+from softshare.ties import thresholds
+
+RECALIBRATION = 50
+"""Training batches, at most, from which batch normalisation is estimated anew."""
+
+
+def measured(run: Run, net: nn.Module, task: Task, precision: torch.dtype) -> Run:
+    """A run with its ``folded`` measured, and the ``folding_seconds`` that it took as a cost.
+
+    Args:
+        run: the record; returned as it is where the network shares nothing.
+        net: the trained network; it stays as it is.
+        task: that it was trained on, on the device of `net`.
+        precision: what the network computes in.
+    """
+    if not banks(net):
+        return run
+    start = time.monotonic()
+    try:
+        found = measure(net, task, run.recipe.total_epochs - 1, precision)
+    except ModuleNotFoundError as error:
+        warnings.warn(f"Folding {run.path} was not measured: {error}.", stacklevel=2)
+        return run
+    seconds = round(time.monotonic() - start, 2)
+    return replace(run, folded=found, cost=run.cost | {"folding_seconds": seconds})
+
+
+def measure(
+    net: nn.Module, task: Task, epoch: int, precision: torch.dtype = torch.float32
+) -> list[dict[str, float]]:
+    r"""The score of a shared network folded at t = 1 and wherever ties of any group grow.
+
+    Folding changes what reaches the layers behind, and the running statistics of batch
+    normalisation no longer fit. Each folding is therefore scored twice: as it is, and with these
+    estimated anew, as the plain average over the first batches of training examples of the given
+    epoch, `RECALIBRATION` of them or all there are, seen without dropout. Test examples take no
+    part in that.
+
+    Nothing is rebuilt: the folded network is the same network with the coefficients
+    :math:`s_i r_{\tau(i)}` in place of :math:`\alpha_i`, and mixes the very weights that
+    `softshare.fold` stores.
+
+    Args:
+        net: a shared network; it stays as it is, and so do PyTorch's random streams.
+        task: what it was trained on, on the device of `net`.
+        epoch: counted from 0: whose examples are scored and drawn, that is, the last.
+        precision: what the network computes in.
+
+    Returns:
+        For each threshold, falling: ``threshold``; ``parameters`` of the folded network; the
+        metric, and the same with ``_recalibrated`` to its name.
+
+    Example:
+        >>> from softshare.models import build
+        >>> from softshare.recipe import for_profile
+        >>> from softshare.tasks import task_for
+        >>> recipe = for_profile("swrn-16-1-1", profile="smoke", examples=128)
+        >>> task = task_for(recipe, torch.device("cpu"))
+        >>> found = measure(build("swrn-16-1-1", **task.model_settings), task, epoch=9)
+        >>> [list(line) for line in found]
+        [['threshold', 'parameters', 'test_error', 'test_error_recalibrated']]
+    """
+    twin = copy.deepcopy(net).eval()
+    kept = copy.deepcopy(twin.state_dict())
+    lines = []
+    for threshold in all_thresholds(net):
+        twin.load_state_dict(kept)
+        parts = fold_in_place(twin, threshold)
+        lines.append({"threshold": threshold, "parameters": folded_size(net, parts)})
+        lines[-1][task.metric] = task.score(predictor(twin, precision), epoch)
+        recalibrate(twin, task, epoch, precision)
+        again = task.score(predictor(twin, precision), epoch)
+        lines[-1][f"{task.metric}_recalibrated"] = again
+    return lines
+
+
+def all_thresholds(net: nn.Module) -> tuple[float, ...]:
+    """1, and the thresholds at which ties grow in any group of a shared network; falling."""
+    each = [thresholds(similarity(bank.coefficients.detach())) for bank in banks(net).values()]
+    return tuple(sorted({1.0}.union(*each), reverse=True))
+
+
+def fold_in_place(net: nn.Module, threshold: float) -> dict[str, Folding]:
+    """Gives the layers of each group the coefficients of their folding, and returns these."""
+    parts = {}
+    for label, bank in banks(net).items():
+        A = bank.coefficients.detach()
+        T = bank.templates.detach().float().reshape(A.shape[1], -1)  # (k, n)
+        parts[label] = folding(A, threshold, bank.layers, label, gram=T @ T.T)
+        with torch.no_grad():
+            bank.coefficients.copy_(parts[label].coefficients)
+    return parts
+
+
+def folded_size(net: nn.Module, parts: dict[str, Folding]) -> int:
+    """Parameters of a shared network once its groups are folded as given."""
+    total = sum(p.numel() for p in net.parameters())
+    for label, bank in banks(net).items():
+        total -= sum(p.numel() for p in bank.parameters())
+        total += parts[label].parameters(bank.templates.numel() // bank.coefficients.shape[1])
+    return total
+
+
+def recalibrate(net: nn.Module, task: Task, epoch: int, precision: torch.dtype) -> None:
+    """Estimates the statistics of batch normalisation anew, in place, as `measure` explains."""
+    norms = [module for module in net.modules() if isinstance(module, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    net.eval()
+    for norm in norms:
+        norm.train()
+    batches = islice(task.batches(epoch), RECALIBRATION)
+    for number, (inputs, _) in enumerate(batches, start=1):
+        for norm in norms:
+            norm.momentum = 1 / number  # a plain average, and the first batch replaces what was
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+        with torch.no_grad(), autocast(inputs.device, precision):
+            net(inputs)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    net.eval()
+
+
+def score(net: nn.Module, task: Task, epoch: int, precision: torch.dtype, device: Any) -> float:
+    """The metric of a network, moved to the device, on what an epoch is scored on."""
+    net = net.to(device).to(memory_format=torch.channels_last)
+    return task.score(predictor(net, precision), epoch)
