@@ -1,7 +1,8 @@
 """Drawing the shortest-path task of Section 4.4: networkx, grid by grid, against softshare.
 
-Both make whole examples: obstacles, queries, reachability, path cells. The plain way is timed on
-fewer grids, for it costs the same for each. Medians are seconds an example.
+Both make whole examples: obstacles, queries, reachability, path cells, as the first and the last
+phase of the curriculum need them. The plain way is timed on fewer grids, for it costs the same for
+each. The floor counts the example's bytes alone, one a cell and channel.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import random
 
 import networkx as nx
 import torch
-from timing import arguments, median, report
+from benchmark import Benchmark, arguments
 
 from softshare.shortest_paths import WINDOWS, examples
 
@@ -40,21 +41,26 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--n", type=int, default=5000, help="examples drawn by softshare at once")
     parser.add_argument("--grids", type=int, default=50, help="examples drawn with networkx")
-    options = parser.parse_args()
-    window, rng = WINDOWS[-1], random.Random(0)
-    generator = torch.Generator(options.device).manual_seed(0)
-    plain = median(
-        lambda: [with_networkx(window, rng) for _ in range(options.grids)], options.repeats
-    )
-    ours = median(lambda: examples(options.n, window, generator=generator), options.repeats)
-    report(
-        "shortest-paths",
-        plain / options.grids,
-        ours / options.n,
-        options,
-        unit="seconds an example",
-        least=20,
-    )
+    bench = Benchmark(__file__, parser)
+    n, grids = (64, 2) if bench.quick else (bench.options.n, bench.options.grids)
+    rng, generator = random.Random(0), torch.Generator(bench.device).manual_seed(0)
+    for window in bench.cases((WINDOWS[0], WINDOWS[-1])):
+        seconds = bench.time(
+            {
+                "plain": lambda window=window: [with_networkx(window, rng) for _ in range(grids)],
+                "ours": lambda window=window: examples(n, window, generator=generator),
+            }
+        )
+        bench.record(
+            f"window{window}",
+            **seconds,
+            ways=("networkx, grid by grid", "bit-parallel search of many grids"),
+            settings={"window": window},
+            moved=3 * 32 * 32,
+            per="grid",
+            items=(grids, n),
+            expected=20,
+        )
 
 
 if __name__ == "__main__":

@@ -1,97 +1,76 @@
-"""Medians of repeated timings, and the records of ratios made from them."""
+"""Timings in turn: every way once, then every way again, so that a busy machine slows all alike."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
 import statistics
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-
-def arguments(description: str | None, repeats: int = 7) -> argparse.ArgumentParser:
-    """A parser with the options of every benchmark: --device, --repeats, --record."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--repeats", type=int, default=repeats, help="timings a median is made of")
-    parser.add_argument("--record", type=Path, help="JSON file to write, under data/benchmarks/")
-    return parser
+LEAST = 0.02  # seconds that one timing takes or more; a shorter call is repeated within it
 
 
-def median(work: Callable[[], object], repeats: int) -> float:
-    """Median seconds of one call of ``work``, after one call to warm up.
+def in_turn(
+    ways: Mapping[str, Callable[[], object]],
+    repeats: int,
+    device: torch.device,
+    until: float = float("inf"),
+) -> dict[str, list[float]]:
+    """Seconds of one call of each way, in rounds, after a call of each to warm up.
 
-    A GPU is waited for, so that what ``work`` leaves running there is counted.
-    """
-    wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
-    seconds = []
-    for _ in range(repeats + 1):
-        wait()
-        start = time.perf_counter()
-        work()
-        wait()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[1:])
-
-
-def hardware(device: str) -> str:
-    """The name a reader knows a device by."""
-    if torch.device(device).type == "cuda":
-        return torch.cuda.get_device_name(device)
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def report(
-    name: str,
-    plain: float,
-    ours: float,
-    options: argparse.Namespace,
-    *,
-    unit: str = "seconds",
-    least: float | None = None,
-) -> float:
-    """Print and record the ratio of two medians, ``plain / ours``, taken on one machine.
+    Every other round goes through the ways backwards, so that none always follows the same. A GPU
+    is waited for, so that what a way leaves running there is counted.
 
     Args:
-        name: What was measured, e.g. "shortest-paths".
-        plain: Median of the plain way, in ``unit``.
-        ours: Median of softshare's way, in ``unit``.
-        options: Parsed arguments of a parser made by ``arguments``.
-        unit: Unit of both medians. Default "seconds".
-        least: Smallest ratio to accept. Default None: any.
+        ways: name and work.
+        repeats: rounds, 1 or more.
+        device: what to wait for.
+        until: time of ``time.monotonic`` after which no further round begins; one is always made.
 
     Returns:
-        The ratio.
-
-    Raises:
-        SystemExit: If the ratio is below ``least``; the record is written all the same.
+        For each way a list of seconds, one a round.
     """
-    found = {
-        "name": name,
-        "ratio": plain / ours,
-        "medians": {"plain": plain, "ours": ours},
-        "unit": unit,
-        "repeats": options.repeats,
-        "device": hardware(options.device),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    print(f"{name}: {plain:.3g} / {ours:.3g} {unit} = {plain / ours:.4g}x on {found['device']}")
-    if options.record:
-        options.record.parent.mkdir(parents=True, exist_ok=True)
-        part = options.record.with_name(options.record.name + ".part")
-        part.write_text(json.dumps(found, indent=1) + "\n")
-        os.replace(part, options.record)
-    if least is not None and plain / ours < least:
-        raise SystemExit(f"{name}: a ratio of at least {least:g} is expected")
-    return plain / ours
+    calls = {name: _calls(work, device) for name, work in ways.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(repeats):
+        if turn and time.monotonic() > until:
+            break
+        for name in list(ways)[:: -1 if turn % 2 else 1]:
+            seconds[name].append(once(ways[name], device, calls[name]))
+    return seconds
+
+
+def once(work: Callable[[], object], device: torch.device, calls: int = 1) -> float:
+    """Seconds of a call of ``work``, as mean of `calls` calls."""
+    wait(device)
+    start = time.perf_counter()
+    for _ in range(calls):
+        work()
+    wait(device)
+    return (time.perf_counter() - start) / calls
+
+
+def wait(device: torch.device) -> None:
+    """Until all that was started on a GPU is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def ratios(plain: Sequence[float], ours: Sequence[float]) -> list[float]:
+    """How many times as long the plain way took in each round."""
+    return [a / b for a, b in zip(plain, ours, strict=True)]
+
+
+def quartiles(values: Sequence[float]) -> list[float]:
+    """Where the middle half of the values lies; of one value, that value twice."""
+    if len(values) < 2:
+        return [values[0]] * 2
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return [low, high]
+
+
+def _calls(work: Callable[[], object], device: torch.device) -> int:
+    first = once(work, device)
+    steady = first if first > 50 * LEAST else once(work, device)
+    return max(1, round(LEAST / max(steady, 1e-9)))

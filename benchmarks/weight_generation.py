@@ -1,22 +1,25 @@
 """Mixing all weights of a group (Eq. 1), forward and backward: layer by layer, against one product.
 
 Two plain ways: the sum over weighted templates as the paper writes it, ``(T * a).sum(0)``, and a
-matrix product for each layer. Medians are seconds for a group of L layers of C -> C 3x3
-convolutions with k templates. With --record, each size and way has a file of its own.
+matrix product for each layer. A call makes the weights of a group of L layers of C -> C 3x3
+convolutions from k templates, and the gradients of templates and coefficients.
+
+The floor counts every tensor once in each pass that needs it: forward reads T and writes W,
+backward reads T and dL/dW and writes dL/dT.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 
 import torch
-from timing import arguments, median, report
+from benchmark import Benchmark, arguments
 from torch import Tensor
 
 from softshare.bank import TemplateBank
 
 SIZES = [(6, 6, 160), (6, 2, 160), (10, 8, 128)]  # L, k, C
+WAYS = {"sum": "(T * a).sum(0) a layer", "product": "a @ T a layer"}
 
 
 def by_sum(T: Tensor, A: Tensor) -> list[Tensor]:
@@ -38,33 +41,41 @@ def step(
     torch.autograd.backward(mix(), ends)
 
 
-def compare(L: int, k: int, C: int, options: argparse.Namespace) -> None:
-    T = torch.randn(k, C, C, 3, 3, device=options.device)
-    A = torch.randn(L, k, device=options.device)
-    ends = list(torch.randn(L, C, C, 3, 3, device=options.device))  # dL/dW of each layer
+def compare(bench: Benchmark, L: int, k: int, C: int) -> None:
+    C = 16 if bench.quick else C
+    T = torch.randn(k, C, C, 3, 3, device=bench.device)
+    A = torch.randn(L, k, device=bench.device)
+    ends = list(torch.randn(L, C, C, 3, 3, device=bench.device))  # dL/dW of each layer
     bank = TemplateBank(T.clone(), A.clone(), [str(i) for i in range(L)])
     T.requires_grad_(), A.requires_grad_()
     own, leaves = [bank.templates, bank.coefficients], [T, A]
-    ours = median(lambda: step(bank.weights, own, ends), options.repeats)
-    for way, mix in (("sum", by_sum), ("product", by_product)):
-        plain = median(lambda mix=mix: step(lambda: mix(T, A), leaves, ends), options.repeats)
-        torch.testing.assert_close(bank.templates.grad.view_as(T), T.grad, atol=1e-3, rtol=1e-3)
-        record = options.record and options.record.with_stem(
-            f"{options.record.stem}-L{L}-k{k}-C{C}-{way}"
-        )
-        report(
-            f"weight-generation L={L} k={k} C={C} by {way}",
-            plain,
-            ours,
-            argparse.Namespace(**{**vars(options), "record": record}),
-            least=3 if (L, k, way) == (6, 6, "sum") else None,
+    seconds = bench.time(
+        {
+            "sum": lambda: step(lambda: by_sum(T, A), leaves, ends),
+            "product": lambda: step(lambda: by_product(T, A), leaves, ends),
+            "ours": lambda: step(bank.weights, own, ends),
+        }
+    )
+    torch.testing.assert_close(bank.templates.grad.view_as(T), T.grad, atol=1e-3, rtol=1e-3)
+    n = T[0].numel()
+    for way, meaning in WAYS.items():
+        bench.record(
+            f"L{L}-k{k}-C{C}-{way}",
+            seconds[way],
+            seconds["ours"],
+            ways=(meaning, "one product A @ T"),
+            settings={"L": L, "k": k, "C": C},
+            flops=3 * 2 * L * k * n,
+            moved=4 * n * (3 * k + 2 * L),
+            per="step",
+            expected=3 if k == L and way == "sum" else None,
         )
 
 
 def main() -> None:
-    options = arguments(__doc__, repeats=31).parse_args()
-    for L, k, C in SIZES:
-        compare(L, k, C, options)
+    bench = Benchmark(__file__, arguments(__doc__, repeats=31))
+    for size in bench.cases(SIZES):
+        compare(bench, *size)
 
 
 if __name__ == "__main__":

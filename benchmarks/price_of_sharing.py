@@ -1,0 +1,52 @@
+"""What sharing costs: a training step of SWRN 28-w against one of WRN 28-w, at k = L, 2 and 1.
+
+The plain way is the network without sharing, trained by softshare just alike, so a ratio below 1
+says how much longer a step takes with sharing. Steps are the library's own, of 128 images.
+"""
+
+from __future__ import annotations
+
+from benchmark import Benchmark, arguments
+from engine import Epochs, image_recipe, title
+from work import step_work
+
+TEMPLATES = {"L": "", "2": "-2", "1": "-1"}  # k: end of the model's name
+MOST = 1.05  # times as long, hoped for at width 2 and more
+
+
+def compare(bench: Benchmark, depth: int, width: int, batch: int, steps: int) -> None:
+    plain = f"wrn-{depth}-{width}"
+    models = {"plain": plain} | {k: f"s{plain}{end}" for k, end in TEMPLATES.items()}
+    epochs = {
+        k: Epochs(image_recipe(model, batch_size=batch), bench.device, steps)
+        for k, model in models.items()
+    }
+    seconds = bench.time(epochs, epochs["plain"].precision)
+    for k in TEMPLATES:
+        work = step_work(epochs[k], batch)
+        bench.record(
+            f"{plain}-k{k}",
+            seconds["plain"],
+            seconds[k],
+            ways=("the same network, not shared", epochs[k].about),
+            settings={"net": title(models[k]), "batch": batch},
+            flops=work["flops"] * batch,
+            moved=work["moved"] * batch,
+            dtype=work["dtype"],
+            per="step",
+            items=(steps, steps),
+            expected=1 / MOST if width > 1 else None,
+        )
+
+
+def main() -> None:
+    bench = Benchmark(__file__, arguments(__doc__, repeats=5))
+    cuda = bench.device.type == "cuda"
+    widths = [1] if bench.quick else [2, 4, 10] if cuda else [1, 2, 4]
+    for width in bench.cases(widths):
+        size = (16, width, 8, 1) if bench.quick else (28, width, 128, 30 if cuda else 1)
+        compare(bench, *size)
+
+
+if __name__ == "__main__":
+    main()
