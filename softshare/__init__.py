@@ -2,6 +2,7 @@
 
 from softshare.counting import count
 from softshare.models import build
+from softshare.network_folding import fold
 from softshare.optimisation import param_groups
 from softshare.paper import compare
 from softshare.records import Run, load_runs
@@ -17,6 +18,7 @@ __all__ = [
     "chance_level",
     "compare",
     "count",
+    "fold",
     "groups",
     "load_runs",
     "lsm",

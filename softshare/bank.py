@@ -120,20 +120,7 @@ class TemplateBank(nn.Module):
         return super()._apply(fn, recurse)
 
     def _mix(self, coefficients: Tensor) -> tuple[Tensor, ...]:
-        T, k = self.templates, self.coefficients.shape[1]
-        channels_last = T.dim() > 2 and T.stride(1) == 1
-        dense = T.movedim(1, -1) if channels_last else T  # (k·o, h, w, i), as it lies in memory
-        flat = dense.reshape(k, -1)  # (k, n)
-        device = T.device.type
-        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
-            with torch.autocast(device, enabled=False):
-                mixed = coefficients @ flat
-        else:
-            mixed = coefficients @ flat  # (L, k) @ (k, n)
-        shape = (T.shape[0] // k, *dense.shape[1:])
-        # unbind, then shape: backward stacks L flat gradients once. Indexing would write L zeros.
-        rows = [row.view(shape) for row in mixed.unbind(0)]
-        return tuple(row.movedim(-1, 1) if channels_last else row for row in rows)
+        return mix(self.templates, coefficients)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": None, "_baked": None}
@@ -141,3 +128,29 @@ class TemplateBank(nn.Module):
 
 def _same(tensor: Tensor) -> Tensor:
     return tensor
+
+
+def mix(templates: Tensor, coefficients: Tensor) -> tuple[Tensor, ...]:
+    """The weights of Eq. 1 from one matrix product, in float32 also under autocast.
+
+    Args:
+        templates: ``(k·o, ...)``, end to end along the first axis.
+        coefficients: ``(L, k)``.
+
+    Returns:
+        L weights ``(o, ...)``, in the memory layout of the templates.
+    """
+    T, k = templates, coefficients.shape[1]
+    channels_last = T.dim() > 2 and T.stride(1) == 1
+    dense = T.movedim(1, -1) if channels_last else T  # (k·o, h, w, i), as it lies in memory
+    flat = dense.reshape(k, -1)  # (k, n)
+    device = T.device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        with torch.autocast(device, enabled=False):
+            mixed = coefficients @ flat
+    else:
+        mixed = coefficients @ flat  # (L, k) @ (k, n)
+    shape = (T.shape[0] // k, *dense.shape[1:])
+    # unbind, then shape: backward stacks L flat gradients once. Indexing would write L zeros.
+    rows = [row.view(shape) for row in mixed.unbind(0)]
+    return tuple(row.movedim(-1, 1) if channels_last else row for row in rows)

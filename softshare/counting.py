@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from softshare.folded_model import FoldedModel
+from softshare.folded_weights import settle
 from softshare.sharing import banks, unshare
 
 
@@ -57,6 +59,10 @@ def count(net: nn.Module, input_shape: Sequence[int] | None = None) -> Count:
         bank.coefficients.numel() * bank.templates.numel() // bank.coefficients.shape[1]
         for bank in banks(net).values()
     )
+    for module in net.modules():
+        if isinstance(module, FoldedModel):
+            mixed = [group for group in module.report.groups if group.mixes]
+            mixing += sum(len(group.layers) * group.templates * group.size for group in mixed)
     shape = tuple(getattr(net, "input_shape", ()) if input_shape is None else input_shape)
     if not shape:
         return Count(parameters, None, mixing)
@@ -64,6 +70,7 @@ def count(net: nn.Module, input_shape: Sequence[int] | None = None) -> Count:
         raise ValueError(f"input_shape holds numbers from 1 up; got {shape}.")
     twin = copy.deepcopy(net).to("meta")
     twin = unshare(twin) if banks(twin) else twin
+    settle(twin)
     dtype = next((p.dtype for p in net.parameters()), None)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         twin.eval()(torch.empty(1, *shape, dtype=dtype, device="meta"))

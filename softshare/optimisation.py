@@ -7,13 +7,15 @@ from typing import Any
 from torch import nn
 
 from softshare.bank import TemplateBank
+from softshare.folded_weights import coefficients
 
 
 def param_groups(net: nn.Module, weight_decay: float = 5e-4) -> list[dict[str, Any]]:
     """Parameter groups with weight decay on everything but the coefficients (Section 4.1).
 
     Args:
-        net: any model, shared or not, also inside DistributedDataParallel or torch.compile.
+        net: any model, shared or not, or folded, whose scales count as coefficients; also inside
+            DistributedDataParallel or torch.compile.
         weight_decay: 0 or more, for all that is not a coefficient. Default the paper's 5e-4.
 
     Returns:
@@ -32,6 +34,7 @@ def param_groups(net: nn.Module, weight_decay: float = 5e-4) -> list[dict[str, A
     if not weight_decay >= 0:  # also refuses nan
         raise ValueError(f"Weight decay is 0 or more; got {weight_decay}.")
     free = {id(m.coefficients) for m in net.modules() if isinstance(m, TemplateBank)}
+    free |= {id(p) for p in coefficients(net)}
     trained = [p for p in net.parameters() if p.requires_grad]
     return [
         {"params": [p for p in trained if id(p) not in free], "weight_decay": weight_decay},

@@ -79,6 +79,15 @@ def stack(modules: Sequence[nn.Module]) -> tuple[Slot, ...]:
     return tuple(slot for slot, _ in places)
 
 
+def alike(first: nn.Module, other: nn.Module) -> bool:
+    """Whether two modules have one structure, so that numbers alone differ."""
+    try:
+        _check_alike(first, other, 2)
+    except ValueError:
+        return False
+    return True
+
+
 def _stacked(slot: Slot, tensors: Sequence[Tensor]) -> Tensor:
     whole = slot.stacked([t.detach() for t in tensors])
     if slot.kind == "_buffers":
