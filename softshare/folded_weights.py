@@ -127,7 +127,7 @@ def _folded_class(plain: type, slots: Slots, root: type | None) -> type:
     body |= {"_plain": plain, "_computed": slots, "_root": root}
     body |= {"__reduce_ex__": reduce_ex, "__setattr__": setattr_}
     body |= {"__module__": plain.__module__, "__doc__": plain.__doc__}
-    bases = (plain, FoldedWeights) if root is None else (root, plain, FoldedWeights)
+    bases = (*([root] if root else []), plain, *([FoldedWeights] if slots else []))
     return type(f"Folded{plain.__name__}", bases, body)
 
 

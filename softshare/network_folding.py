@@ -89,13 +89,13 @@ def fold(
     outputs.append(_outputs(folded, arguments))
     report = replace(
         folded.report,
+        bytes_before=len(serialised(net)),
         parameters_before=sum(p.numel() for p in net.parameters()),
         parameters_after=sum(p.numel() for p in folded.parameters()),
         **_gaps(*outputs),
     )
     folded.__dict__["report"] = report
-    sizes = len(serialised(net)), len(folded.to_bytes())
-    folded.__dict__["report"] = replace(report, bytes_before=sizes[0], bytes_after=sizes[1])
+    folded.__dict__["report"] = replace(report, bytes_after=len(folded.to_bytes()))
     return folded
 
 
