@@ -1,6 +1,7 @@
 """Soft parameter sharing: layers of a network mix their weights from common templates."""
 
 from softshare.counting import count
+from softshare.explorer import Explorer
 from softshare.models import build
 from softshare.network_folding import fold
 from softshare.optimisation import param_groups
@@ -13,6 +14,7 @@ from softshare.training import train
 
 __version__ = "0.1.0"
 __all__ = [
+    "Explorer",
     "Run",
     "build",
     "chance_level",

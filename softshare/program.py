@@ -91,25 +91,28 @@ def smallest(schedule: Sequence[int]) -> Program:
         ('1 2 2×(3 4) 1 2 3 4', '2×(1 2×2)')
         >>> str(smallest([1] * 6)), str(smallest([]))
         ('6×1', '')
+        >>> str(smallest([1, 2, 3, 1, 2, 3, 1]))
+        '2×(1 2 3) 1'
     """
     plan = tuple(schedule)
-    cost: dict[tuple[int, int], tuple[int, int]] = {}
+    cost: dict[tuple[int, int], tuple[int, int, int]] = {}  # size, calls, layers before a repeat
     chosen: dict[tuple[int, int], tuple[str, int]] = {}
     for length in range(1, len(plan) + 1):
         for i in range(len(plan) - length + 1):
             j = i + length
             if length == 1:
-                cost[i, j], chosen[i, j] = (1, 1), ("layer", 0)
+                cost[i, j], chosen[i, j] = (1, 1, 1), ("layer", 0)
                 continue
             options = []
             for d in range(1, length // 2 + 1):
                 if length % d == 0 and plan[i : j - d] == plan[i + d : j]:
-                    size, calls = cost[i, i + d]
-                    options.append(((size + 1, calls), 0, ("repeat", d)))
+                    size, calls, _ = cost[i, i + d]
+                    options.append(((size + 1, calls, 0), ("repeat", d)))
             for m in range(i + 1, j):
-                both = cost[i, m][0] + cost[m, j][0], cost[i, m][1] + cost[m, j][1]
-                options.append((both, m - i, ("split", m)))
-            cost[i, j], _, chosen[i, j] = min(options)
+                a, b = cost[i, m], cost[m, j]
+                before = a[2] + (b[2] if a[2] == m - i else 0)
+                options.append(((a[0] + b[0], a[1] + b[1], before), ("split", m)))
+            cost[i, j], chosen[i, j] = min(options)
     return Program(tuple(_steps(plan, chosen, 0, len(plan))))
 
 

@@ -98,3 +98,56 @@ def make_run() -> Callable[..., Run]:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def soft_run(make_run: Callable[..., Run]) -> Callable[..., Run]:
+    """A run whose layers nearly repeat: ``soft_run("swrn-28-1-4", {"stage1": (6, 4, 2)}, (0, 1))``.
+
+    Each group has (layers, templates, period); the noise grows from group to group. The last
+    epoch's foldings are measured, at the numbers that this returns beside the run.
+    """
+    from dataclasses import replace
+
+    from softshare.folded_error import folded_size
+    from softshare.folding import foldings
+    from softshare.models import build
+
+    def make(
+        model: str,
+        groups: dict[str, tuple[int, int, int]],
+        epochs: tuple[int, ...] = (0, 1, 4),
+        measured: bool = True,
+        names: str = "{group}.{number}",
+    ) -> Run:
+        generator = torch.Generator().manual_seed(len(groups))
+        alpha: dict[str, Any] = {}
+        for epoch in epochs:
+            alpha[str(epoch)] = {}
+            for i, (group, (L, k, period)) in enumerate(groups.items()):
+                A = torch.randn(L, k, generator=generator)
+                if epoch:
+                    A = A[[layer % period for layer in range(L)]] + A * (0.1 + 0.2 * i) / epoch
+                alpha[str(epoch)][group] = A.tolist()
+        data = PATHS if model.startswith("scnn") else "cifar10"
+        run = make_run(Recipe(model, data, epochs=max(epochs)), 14.25)
+        layers = {
+            group: [names.format(group=group, number=i) for i in range(L)]
+            for group, (L, _, _) in groups.items()
+        }
+        with torch.device("meta"):
+            net = build(model)
+        about = {"parameters": sum(p.numel() for p in net.parameters()), "groups": layers}
+        run = replace(run, model=run.model | about, coefficients=alpha)
+        if not measured:
+            return run
+        found = {g: foldings(torch.tensor(A), group=g) for g, A in alpha[str(epochs[-1])].items()}
+        lines = []
+        for i, t in enumerate(sorted({f.threshold for fs in found.values() for f in fs})[::-1]):
+            now = {g: next(f for f in fs[::-1] if f.threshold >= t) for g, fs in found.items()}
+            size = folded_size(net, now)
+            scores = {run.metric: 14.25 + 3 * i, f"{run.metric}_recalibrated": 14.25 + i}
+            lines.append({"threshold": t, "parameters": size, **scores})
+        return replace(run, folded=lines)
+
+    return make

@@ -1,0 +1,210 @@
+"""The explorer's frames: every state of a network in pieces of SVG and text, and a page of them."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from softshare import diagram, size_curve
+from softshare.diagram import COLOURS, Diagram
+from softshare.explorer_states import Network
+from softshare.explorer_words import Words, number
+from softshare.outline import outlines
+
+if TYPE_CHECKING:
+    from jinja2 import Environment, Template
+
+PARTS = ("similarity", "outline", "scale", "diagram", "group", "numbers", "curve", "live")
+_DARK = (
+    "--accent: #9db4e0; --chance-mark: #e08be6; "
+    "--quiet: #a3a9b5; --line: #7d8592; --box: #343a45; --on: #101318; --on0: #f0f2f5; "
+    "--c1: #ff6b6b; --c2: #57c777; --c3: #7ba7ff; --c4: #ffab52; --c5: #c695f5; --c6: #4fd0d3; "
+    "--c7: #ff85c2; --c8: #d3a277; --c9: #c3cd57; --c10: #a9bad8;"
+)
+
+
+class Page:
+    """All states of a network, drawn. A script only chooses among them.
+
+    Args:
+        network: what to show.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network, self.words = network, Words(network)
+        self._drawn: dict[tuple[Any, ...], str] = {}
+
+    def frame(self, epoch: int, stage: int, position: int) -> dict[str, str]:
+        """The pieces of one state, each complete in itself, by the names in `PARTS`."""
+        net, words = self.network, self.words
+        moment, group = net.moments[epoch], net.groups[stage]
+        state = moment.states[position]
+        folded = state.foldings[group]
+        L, depth = len(folded.layers), self._depth(epoch, stage)
+        says = f"{words.counts(folded)}: {folded.program}"
+        return {
+            "similarity": self._draw(
+                "similarity", epoch, group, S=moment.lsm[group].tolist(), layers=folded.layers
+            ),
+            "outline": self._draw("outline", L, folded.schedule, lines=outlines(folded), size=L),
+            "scale": self._draw(
+                "scale",
+                group,
+                words.luck(folded),
+                chance=net.chance[group],
+                luck=words.luck(folded),
+            ),
+            "diagram": self._draw(
+                "diagram", folded.schedule, depth, d=Diagram(folded), depth=depth, says=says
+            ),
+            "group": self._draw(
+                "group",
+                folded.schedule,
+                schedule=str(folded.program),
+                counts=words.counts(folded),
+            ),
+            "numbers": self._draw("numbers", epoch, position, state=words.numbers(moment, state)),
+            "curve": self._draw(
+                "curve",
+                epoch,
+                c=size_curve.curve(moment, net.parameters, net.metric, number, words.score),
+            ),
+            "live": self._draw(
+                "live", epoch, stage, position, text=words.sentence(moment, position, group)
+            ),
+        }
+
+    def panel(self, epoch: int, stage: int, position: int) -> str:
+        """One state as HTML that needs no script."""
+        moment = self.network.moments[epoch]
+        left, right = size_curve.LEFT / size_curve.WIDTH, size_curve.RIGHT / size_curve.WIDTH
+        return _template("explorer_panel.jinja").render(
+            part={k: _raw(v) for k, v in self.frame(epoch, stage, position).items()},
+            t=moment.states[position].threshold,
+            step=position / max(1, len(moment.states) - 1),
+            left=f"{100 * left:.2f}%",
+            span=f"{100 * (right - left):.2f}%",
+            metric=self.words.metric,
+            measured=any(self.words.columns(m) for m in self.network.moments),
+            score=any(m.score is not None for m in self.network.moments),
+        )
+
+    def still(self, epoch: int, stage: int, position: int) -> str:
+        """One state with name and style, for a widget that does the choosing."""
+        return _template("explorer_live.jinja").render(
+            name=self.network.name,
+            about=self.network.about,
+            css=style(),
+            panel=_raw(self.panel(epoch, stage, position)),
+            live=_raw(self.frame(epoch, stage, position)["live"]),
+        )
+
+    def html(self, epoch: int, stage: int, position: int) -> str:
+        """The whole explorer, opened at one state, as a self-contained piece of HTML."""
+        from jinja2.utils import htmlsafe_json_dumps
+
+        net, words = self.network, self.words
+        texts: dict[str, int] = {}
+        chosen = [
+            {
+                "names": moment.thresholds,
+                "values": [state.threshold for state in moment.states],
+                "frames": [
+                    [
+                        [texts.setdefault(t, len(texts)) for t in self.frame(e, s, p).values()]
+                        for p in range(len(moment.states))
+                    ]
+                    for s in range(len(net.groups))
+                ],
+            }
+            for e, moment in enumerate(net.moments)
+        ]
+        frames = {"parts": PARTS, "epochs": chosen}
+        return _template("explorer.html.jinja").render(
+            name=net.name,
+            about=net.about,
+            at={"epoch": epoch, "stage": stage, "position": position},
+            stages=net.groups,
+            epochs=[
+                {
+                    "title": words.epoch(moment),
+                    "thresholds": moment.thresholds,
+                    "columns": words.columns(moment),
+                    "rows": words.rows(moment),
+                }
+                for moment in net.moments
+            ],
+            css=style(),
+            panel=_raw(self.panel(epoch, stage, position)),
+            live=_raw(self.frame(epoch, stage, position)["live"]),
+            texts=map(_raw, texts),
+            frames=htmlsafe_json_dumps(frames, ensure_ascii=False, separators=(",", ":")),
+            script=_source("explorer.js"),
+        )
+
+    def document(self, epoch: int, stage: int, position: int) -> str:
+        """The same as a page of its own."""
+        return _template("explorer_document.jinja").render(
+            title=f"{self.network.name}: foldings", explorer=_raw(self.html(epoch, stage, position))
+        )
+
+    def _draw(self, part: str, *key: Any, **values: Any) -> str:
+        """A piece from its macro; the same piece of another state is not drawn again."""
+        if (part, *key) not in self._drawn:
+            macro = getattr(_template("explorer_parts.jinja").module, part)
+            self._drawn[part, *key] = str(macro(**values)).strip()
+        return self._drawn[part, *key]
+
+    def _depth(self, epoch: int, stage: int) -> int:
+        """Room for the arrows of a group at any of its thresholds, so that nothing jumps."""
+        group = self.network.groups[stage]
+        states = self.network.moments[epoch].states
+        schedules = {s.foldings[group].schedule: s.foldings[group] for s in states}
+        return max(Diagram(folded).depth for folded in schedules.values())
+
+
+@cache
+def style() -> str:
+    """The style sheet; its dark half holds wherever a host says so, or the reader prefers it."""
+    colours = "\n".join(
+        f".softshare-explorer .l{i} {{ stroke: var(--c{i}); }} .softshare-explorer .b{i} "
+        f"{{ fill: var(--c{i}); }} .softshare-explorer svg .o{i} {{ fill: var(--on); }}"
+        for i in range(1, COLOURS + 1)
+    )
+    text = _source("explorer.css").replace("COLOURS", colours)
+    return _raw(text.replace("DARK", _DARK))
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("softshare"), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters["grey"] = _grey
+    environment.filters["short"] = lambda value: f"{value:.2f}".removeprefix("0")
+    environment.globals["width"] = diagram.WIDTH
+    return environment
+
+
+def _grey(similarity: float) -> str:
+    level = f"{round(255 * similarity):02x}"
+    return f"#{level * 3}"
+
+
+def _template(name: str) -> Template:
+    return _environment().get_template(name)
+
+
+def _source(name: str) -> Any:
+    """A file of the package as it stands, not to be escaped."""
+    return _raw((Path(__file__).parent / "templates" / name).read_text(encoding="utf-8"))
+
+
+def _raw(text: str) -> Any:
+    """What is HTML already, and not to be escaped again."""
+    from markupsafe import Markup
+
+    return Markup(text)
