@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from softshare import storage
+from softshare.precision import PRECISIONS, name_of
 from softshare.recipe import Recipe
 
 
@@ -21,7 +22,12 @@ class Checkpoint:
         net: the network; the names and shapes of its tensors must agree.
         data: checksum of the data.
         device: where it is trained.
-        precision: what the network computes in.
+        precision: what the network is to compute in. One that a checkpoint of this device was
+            made in takes its place, unless it was asked for.
+        asked: whether it was.
+
+    Attributes:
+        precision: what to go on in, once `load` was called.
     """
 
     def __init__(
@@ -32,11 +38,11 @@ class Checkpoint:
         data: str,
         device: torch.device,
         precision: torch.dtype,
+        asked: bool = False,
     ) -> None:
-        self.path = path
+        self.path, self.device, self.precision, self.asked = path, device, precision, asked
         shapes = {name: list(tensor.shape) for name, tensor in net.state_dict().items()}
         self._fits = {"key": recipe.key, "data": data, "shapes": shapes}
-        self._place = f"{device.type} in {str(precision).removeprefix('torch.')}"
 
     def save(self, state: dict[str, Any]) -> None:
         """Replaces the file.
@@ -44,13 +50,14 @@ class Checkpoint:
         Raises:
             OSError: the disk is full or not writable; what was there stays.
         """
-        storage.save_checkpoint(self.path, {"fits": self._fits, "place": self._place} | state)
+        storage.save_checkpoint(self.path, {"fits": self._fits, "place": self._place()} | state)
 
     def load(self) -> dict[str, Any] | None:
         """What was saved last; None without a file or, with a warning, if it cannot be trusted.
 
         Raises:
-            ValueError: the checkpoint comes from another kind of device.
+            ValueError: the checkpoint comes from another kind of device, or is in another
+                precision than the one asked for.
         """
         if not self.path.is_file():
             return None
@@ -63,9 +70,15 @@ class Checkpoint:
         except storage.Damaged as error:
             storage.set_aside(self.path, str(error))
             return None
-        if state["place"] != self._place:
+        kind, _, name = state["place"].partition(" in ")
+        if kind == self.device.type and not self.asked and name in PRECISIONS:
+            self.precision = PRECISIONS[name]
+        if state["place"] != self._place():
             raise ValueError(
                 f"The checkpoint {self.path} was made on {state['place']}, and this is "
-                f"{self._place}; go on there, or delete it to start anew."
+                f"{self._place()}; go on there, or delete it to start anew."
             )
         return state
+
+    def _place(self) -> str:
+        return f"{self.device.type} in {name_of(self.precision)}"

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from softshare import data
+from softshare.engine import ENGINES, VARIABLE
 from softshare.flags import add_recipe
 from softshare.paths import data_root, runs_root
+from softshare.precision import PRECISIONS
 from softshare.recipe import PATHS, Recipe
 from softshare.records import Run, load_runs
 from softshare.training import recipe_for, train
@@ -80,6 +82,16 @@ def _train_parser(adding: Any) -> argparse.ArgumentParser:
     where = parser.add_argument_group("where and how, no part of the recipe")
     where.add_argument("--source", metavar="PATH", help="folder or archive of the image set")
     where.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N; CUDA if there is one")
+    where.add_argument(
+        "--precision",
+        choices=("auto", *PRECISIONS),
+        help="what the network computes in; bfloat16 on a device made for it",
+    )
+    where.add_argument(
+        "--engine",
+        choices=("auto", *ENGINES),
+        help=f"how steps are driven; by the size of a step, or ${VARIABLE} where that is set",
+    )
     _add_runs(where)
     where.add_argument("--quiet", action="store_true", help="no progress bar")
     goes_on = "; the same command goes on from the last checkpoint"
@@ -141,6 +153,8 @@ def _train(arguments: argparse.Namespace) -> None:
         runs=arguments.runs,
         device=arguments.device,
         progress=not arguments.quiet,
+        precision=arguments.precision,
+        engine=arguments.engine,
     )
     epochs = f"{run.recipe.total_epochs} epoch" + "s" * (run.recipe.total_epochs > 1)
     print(

@@ -10,6 +10,7 @@ from torch import nn
 
 from softshare.counting import count
 from softshare.origin import origin
+from softshare.precision import name_of
 from softshare.recipe import Recipe
 from softshare.records import Run
 from softshare.sharing import banks
@@ -45,6 +46,7 @@ class Journal:
             "macs": size.macs,
             "groups": {label: list(bank.layers) for label, bank in banks(net).items()},
         }
+        self.macs = size.macs
         names = ("epoch", "phase", "lr", "loss", metric)
         self.curves: dict[str, list[Any]] = {name: [] for name in names}
         self.coefficients: dict[str, Any] = {}
@@ -89,7 +91,7 @@ class Journal:
         self.seconds = state["seconds"]
         self.commits = list(dict.fromkeys([*state["commits"], *self.commits]))
 
-    def run(self, data: dict[str, Any], precision: torch.dtype) -> Run:
+    def run(self, data: dict[str, Any], precision: torch.dtype, engine: str) -> Run:
         """The record of what was noted so far."""
         cuda = self.device.type == "cuda"
         seen = self.epochs * data["train"] / self.recipe.phases
@@ -109,7 +111,8 @@ class Journal:
             | {
                 "commit": ", ".join(self.commits),
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
-                "precision": str(precision).removeprefix("torch."),
+                "precision": name_of(precision),
+                "engine": engine,
             },
         )
 

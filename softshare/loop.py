@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from softshare.checkpoints import Checkpoint
+from softshare.engine import engine_for, tuned
 from softshare.journal import Journal
 from softshare.models import build
-from softshare.precision import seeded
+from softshare.precision import PRECISIONS, precision_for, seeded
 from softshare.recipe import Recipe
 from softshare.records import Run
 from softshare.step import Step
@@ -34,9 +35,11 @@ class Training:
         checkpoint_seconds: at least this long between checkpoints.
         progress: show a progress bar.
         watch: asked between epochs and between steps whether to leave. Default: never.
+        precision: ``float32``, ``bfloat16``, or as `precision_for` chooses.
+        engine: as `engine_for` takes it.
 
     Raises:
-        ValueError: the checkpoint comes from another kind of device.
+        ValueError: the checkpoint comes from another kind of device, or the engine cannot be had.
     """
 
     def __init__(
@@ -48,6 +51,8 @@ class Training:
         checkpoint_seconds: float,
         progress: bool,
         watch: Watch | None = None,
+        precision: str | None = None,
+        engine: str | None = None,
     ) -> None:
         self.recipe, self.task, self.device, self.watch = recipe, task, device, watch
         self.checkpoint_seconds, self.progress = checkpoint_seconds, progress
@@ -56,14 +61,28 @@ class Training:
         with seeded(recipe.seed, device):
             net = build(recipe.model, init=recipe.init, **task.model_settings)
         self.journal = Journal(recipe, net, task.metric, task.input_shape, device)
-        self.step = Step(net, recipe, task.loss, device)
-        self.net = self.step.net
         self.data = task.facts()
+        flops = 6.0 * (self.journal.macs or 0) * recipe.batch_size  # of a step, both ways
+        chosen = precision_for(device, flops, precision)
         self.checkpoint = Checkpoint(
-            saved, recipe, self.net, self.data["checksum"], device, self.step.precision
+            saved, recipe, net, self.data["checksum"], device, chosen, precision in PRECISIONS
         )
+        state = self.checkpoint.load()
+        if state is not None:
+            self.journal.load_state(state)
+        left = (recipe.total_epochs - self.journal.epochs) * task.steps
+        self.step = Step(
+            net,
+            recipe,
+            task.loss,
+            device,
+            self.checkpoint.precision,
+            engine_for(device, flops, left, engine),
+        )
+        if state is not None:
+            self.step.load_state(state)
+        self.net = self.step.net
         self._unsaved: dict[str, Any] | None = None
-        self._resume()
 
     def finish(self) -> Run:
         """Trains the epochs that are left.
@@ -74,7 +93,7 @@ class Training:
         """
         done, total = self.journal.epochs, self.recipe.total_epochs
         written, seconds = time.monotonic(), 0.0
-        with self._bar(done, total) as bar:
+        with self._bar(done, total) as bar, tuned(self.device):
             for epoch in range(done, total):
                 self._leave_if_due(seconds)
                 start = time.monotonic()
@@ -91,7 +110,7 @@ class Training:
                     self.watch.note(epoch + 1, total, seconds)
         if self.watch and self._unsaved:  # what is measured after training may be cut off too
             self._save()
-        return self.journal.run(self.data, self.step.precision)
+        return self.journal.run(self.data, self.step.precision, self.step.engine)
 
     def _epoch(self, epoch: int, bar: Any) -> tuple[float, float]:
         self.net.train()
@@ -138,19 +157,11 @@ class Training:
             raise Stopped(f"{self.journal.epochs} of {self.recipe.total_epochs} epochs are done.")
 
     def _state(self) -> dict[str, Any]:
-        state = {"net": self.net.state_dict(), "optimizer": self.step.optimizer.state_dict()}
-        return state | self.journal.state()
+        return self.step.state() | self.journal.state()
 
     def _save(self) -> None:
         self.checkpoint.save(self._state())
         self._unsaved = None
-
-    def _resume(self) -> None:
-        state = self.checkpoint.load()
-        if state is not None:
-            self.net.load_state_dict(state["net"])
-            self.step.optimizer.load_state_dict(state["optimizer"])
-            self.journal.load_state(state)
 
     def _bar(self, done: int, total: int) -> Any:
         from tqdm.auto import tqdm

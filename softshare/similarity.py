@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from softshare.bank import TemplateBank
 from softshare.initialisation import initial_coefficients
 from softshare.sharing import banks
 
@@ -53,10 +56,7 @@ def lsm(net: nn.Module) -> dict[str, Tensor]:
         >>> {group: tuple(S.shape) for group, S in lsm(net).items()}
         {'Linear 4x4': (3, 3)}
     """
-    found = banks(net)
-    if not found:
-        raise ValueError("The LSM needs shared layers; this model has none. Call share() first.")
-    return {label: similarity(bank.coefficients) for label, bank in found.items()}
+    return {label: similarity(bank.coefficients) for label, bank in _shared(net).items()}
 
 
 def recurrence_penalty(net: nn.Module) -> Tensor:
@@ -79,7 +79,12 @@ def recurrence_penalty(net: nn.Module) -> Tensor:
         >>> recurrence_penalty(net).item()
         9.0
     """
-    return torch.stack([S.sum() for S in lsm(net).values()]).sum()
+    return penalty([bank.coefficients for bank in _shared(net).values()])
+
+
+def penalty(coefficients: Sequence[Tensor]) -> Tensor:
+    """The sum of all entries of the LSMs of these groups, each given by its A, ``(L, k)``."""
+    return torch.stack([similarity(A).sum() for A in coefficients]).sum()
 
 
 def chance_level(
@@ -118,3 +123,10 @@ def chance_level(
         total += similarity(initial_coefficients(layers, templates, init, generator))
     mean = total / draws
     return ((mean.sum() - mean.trace()) / (layers * (layers - 1))).item()
+
+
+def _shared(net: nn.Module) -> dict[str, TemplateBank]:
+    found = banks(net)
+    if not found:
+        raise ValueError("The LSM needs shared layers; this model has none. Call share() first.")
+    return found

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from softshare.graph_replay import GraphReplay
 from softshare.optimisation import param_groups
 from softshare.precision import autocast, precision_for
 from softshare.recipe import Recipe
-from softshare.similarity import recurrence_penalty
+from softshare.sharing import banks
+from softshare.similarity import penalty
+
+_WARM = 3  # steps before a graph is recorded: buffers exist, algorithms are chosen, code compiled
 
 
 class Step:
     r"""One step of the optimiser on a batch, as a recipe wants it.
 
     .. math:: L_R = L - \lambda_R \sum_{i,j} S_{ij} \quad (\text{Section 3.2})
+
+    A faster engine computes the same step. It is used for batches of the first batch's shape;
+    others, such as the last of an epoch, are eager. Where compiling or recording fails, a warning
+    says so and training goes on without.
 
     Args:
         net: the network; moved to the device, in channels-last layout.
@@ -25,6 +35,7 @@ class Step:
         device: where.
         precision: what the network computes in; the parameters stay float32. Default: bfloat16 on
             a GPU that has it, else float32.
+        engine: one of ``softshare.engine.ENGINES``.
 
     Example:
         >>> import torch.nn.functional as F
@@ -42,30 +53,91 @@ class Step:
         loss: Callable[[Tensor, Tensor], Tensor],
         device: torch.device | str = "cpu",
         precision: torch.dtype | None = None,
+        engine: str = "eager",
     ) -> None:
         self.device = torch.device(device)
         self.precision = precision_for(self.device) if precision is None else precision
         self.net = net.to(self.device).to(memory_format=torch.channels_last)
-        self.loss, self.recurrence = loss, recipe.recurrence
+        self.engine = engine
         self.optimizer = _optimizer(self.net, recipe, fused=self.device.type == "cuda")
+        self._loss, self._recurrence = loss, recipe.recurrence
+        self._coefficients = [bank.coefficients for bank in banks(self.net).values()]
+        self._compiled: Callable = self._forward
+        if "compiled" in engine:
+            self._compiled = torch.compile(self._forward, fullgraph=True, dynamic=False)
+        self._shape: torch.Size | None = None
+        self._taken = 0  # steps of that shape
+        self._replay: GraphReplay | None = None
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Takes the step; returns the loss without the regulariser, still on the device."""
         inputs = inputs.contiguous(memory_format=torch.channels_last)
-        with autocast(self.device, self.precision):
-            loss = self.loss(self.net(inputs), targets)
-        noted = loss.detach()
-        if self.recurrence:
-            loss = loss - self.recurrence * recurrence_penalty(self.net)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-        return noted
+        self._shape = self._shape or inputs.shape
+        if inputs.shape != self._shape or self.engine == "eager":
+            return self._take(self._forward, inputs, targets)
+        try:
+            loss = self._fast(inputs, targets)
+        except Exception as error:
+            self._give_up(error)
+            return self(inputs, targets)
+        self._taken += 1
+        return loss
 
     def set_rate(self, rate: float) -> None:
         """The learning rate of the steps to come."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+
+    def state(self) -> dict[str, Any]:
+        """Network and optimiser, as a checkpoint keeps them."""
+        return {"net": self.net.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Goes on from a checkpoint."""
+        self.net.load_state_dict(state["net"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._replay, self._taken = None, 0
+
+    def _forward(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        with autocast(self.device, self.precision):
+            loss = self._loss(self.net(inputs), targets)
+        noted = loss.detach()
+        if self._recurrence:
+            loss = loss - self._recurrence * penalty(self._coefficients)
+        return loss, noted
+
+    def _take(self, forward: Callable, inputs: Tensor, targets: Tensor) -> Tensor:
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, noted = forward(inputs, targets)
+        loss.backward()
+        self.optimizer.step()
+        return noted
+
+    def _fast(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        def work(inputs: Tensor, targets: Tensor) -> Tensor:
+            return self._take(forward, inputs, targets)
+
+        forward = self._compiled if "compiled" in self.engine else self._forward
+        if self._taken == 0 and "compiled" in self.engine:
+            with warnings.catch_warnings(), torch._dynamo.config.patch(recompile_limit=64):
+                warnings.simplefilter("ignore")  # the compiler's own advice
+                return work(inputs, targets)
+        if "graphs" not in self.engine or self._taken < _WARM:
+            return work(inputs, targets)
+        if self._replay is None or self._replay.rate != self.optimizer.param_groups[0]["lr"]:
+            self._replay = None  # frees its memory first
+            self._replay = GraphReplay(work, self.optimizer, inputs, targets)
+        return self._replay(inputs, targets)
+
+    def _give_up(self, error: Exception) -> None:
+        """Falls back by what has just failed: recording, else compiling."""
+        recording = "graphs" in self.engine and self._taken >= _WARM
+        failed = "graphs" if recording else self.engine.partition(" ")[0]
+        self.engine = " ".join(w for w in self.engine.split() if w != failed) or "eager"
+        self._replay = None
+        what = "Recording a CUDA graph" if failed == "graphs" else "Compiling the step"
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        warnings.warn(f"{what} failed ({reason}); training goes on without.", stacklevel=4)
 
 
 def _optimizer(net: nn.Module, recipe: Recipe, fused: bool) -> torch.optim.Optimizer:

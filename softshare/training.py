@@ -11,10 +11,12 @@ from filelock import FileLock, Timeout
 
 from softshare import storage
 from softshare.archives import SUFFIXES, stem
+from softshare.engine import engine_for
 from softshare.folded_error import measured, score
 from softshare.loop import Training
 from softshare.models import build
 from softshare.paths import checkpoints_root, runs_root
+from softshare.precision import precision_for
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
 from softshare.sharing import banks
@@ -38,6 +40,8 @@ def train(
     progress: bool = True,
     checkpoint_seconds: float = 60.0,
     watch: Watch | None = None,
+    precision: str | None = None,
+    engine: str | None = None,
     **settings: Any,
 ) -> Run:
     r"""Trains a model of the paper, or resumes it, or returns its record if there is one.
@@ -58,6 +62,11 @@ def train(
         progress: show a progress bar with the time left.
         checkpoint_seconds: at least this long between checkpoints, 0 for one every epoch.
         watch: tells the run when to leave, by a time or by request. Default: never.
+        precision: what the network computes in, ``float32`` or ``bfloat16``; parameters, loss and
+            coefficients are float32 in any case. Default: bfloat16 on a device made for it.
+        engine: how steps are driven: ``eager``, ``compiled``, ``graphs`` (CUDA graphs) or
+            ``compiled graphs``. Default: what suits the size of the step; see
+            ``softshare.engine``. Both are no part of the recipe, and recorded in ``origin``.
         **settings: fields of `Recipe`, such as ``seed=1`` or ``epochs=30``.
 
     Returns:
@@ -87,6 +96,8 @@ def train(
         return known
     place = _device(device)
     _check_model(recipe)
+    precision_for(place, asked=precision)  # refused here, before any data are fetched
+    engine_for(place, 0.0, 0, engine)
     saved.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(saved.with_suffix(".lock"))
     try:
@@ -96,7 +107,9 @@ def train(
                 return _of_same_data(known, task)
             storage.sweep(saved)
             storage.sweep(root / recipe.path)
-            training = Training(recipe, task, place, saved, checkpoint_seconds, progress, watch)
+            training = Training(
+                recipe, task, place, saved, checkpoint_seconds, progress, watch, precision, engine
+            )
             run = _end(training, root)
             saved.unlink(missing_ok=True)
     except Timeout:

@@ -148,7 +148,7 @@ def test_flags_ask_for_any_recipe(recipe: Recipe, monkeypatch: pytest.MonkeyPatc
     seen: list[Recipe] = []
 
     def note(**asked: object) -> Run:
-        for name in ("runs", "device", "progress", "source"):
+        for name in ("runs", "device", "progress", "source", "precision", "engine"):
             asked.pop(name)
         seen.append(for_profile(**asked))  # type: ignore[arg-type]
         return Run(recipe, result={"f1": 0.5}, cost={"seconds": 1.0})

@@ -593,6 +593,9 @@ def test_images_from_a_path_are_called_by_its_stem_and_never_mixed(tmp_path: Pat
         ({"model": "scnn", "dropout": 0.1}, "have no dropout; got 0.1"),
         ({"model": "wrn-28-1", "device": "gpu"}, "A device is cpu, cuda or cuda:N; got 'gpu'"),
         ({"model": "wrn-28-1", "device": "cuda:99"}, "There is no cuda:99 here"),
+        ({"model": "wrn-28-1", "device": "cpu", "precision": "half"}, "precision is auto, float32"),
+        ({"model": "wrn-28-1", "device": "cpu", "engine": "turbo"}, "engine is auto, eager"),
+        ({"model": "wrn-28-1", "device": "cpu", "engine": "graphs"}, "need a GPU and one process"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_any_file_is_made(
@@ -616,3 +619,22 @@ def test_training_is_silent_without_progress_and_warns_of_nothing(
     assert out == ""
     assert "wrn-10-1 seed 0: 100%" in err
     assert "9/9" in err
+
+
+def test_a_checkpoint_is_gone_on_from_in_its_own_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made in bfloat16 by request; without a request that is kept, and another is refused."""
+    settings = CASES["dropout"] | {"precision": "bfloat16"}
+    path, straight = interrupted(tmp_path, monkeypatch, settings)
+    assert straight.origin["precision"] == "bfloat16"
+    with pytest.raises(ValueError, match="was made on cpu in bfloat16, and this is cpu in float32"):
+        train(**settings | {"precision": "float32"}, runs=tmp_path / "runs", device="cpu")
+    assert path.is_file()
+    run = train(**CASES["dropout"], runs=tmp_path / "runs", device="cpu")
+    assert run.origin["precision"] == "bfloat16"
+    assert run.origin["engine"] == "eager"
+    assert essence(run) == essence(straight)
+    plain = train(**CASES["dropout"], runs=tmp_path / "plain" / "runs", device="cpu")
+    assert plain.origin["precision"] == "float32"
+    assert plain.curves["loss"] != run.curves["loss"]

@@ -1,0 +1,76 @@
+"""How a step is driven: eagerly, compiled, or replayed as a CUDA graph; never what it computes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import torch
+
+ENGINES = ("eager", "compiled", "graphs", "compiled graphs")
+VARIABLE = "SOFTSHARE_ENGINE"
+
+_LAUNCHES = 2.5e12  # FLOPs of a step below which a GPU waits for its host more than it computes
+_RATE = 2e14  # FLOP/s of eager steps in bfloat16 on a large GPU
+_SAVED = 0.3  # share of their time that compiling saves
+_COMPILE = 45.0  # seconds that it takes
+
+
+def engine_for(
+    device: torch.device, flops: float, steps: int, asked: str | None = None, alone: bool = True
+) -> str:
+    """The engine of a run.
+
+    On a GPU, whole steps are replayed as a CUDA graph where launching their kernels would take
+    longer than running them, and compiled where what is left of the run repays the compiler's
+    time. On a CPU steps are eager.
+
+    Args:
+        device: where.
+        flops: floating-point operations of a step, forward and backward.
+        steps: that are left.
+        asked: one of `ENGINES`, or ``auto``. Default: the environment's ``SOFTSHARE_ENGINE``, else
+            ``auto``.
+        alone: whether this process has the network for itself; gradients that travel between
+            processes are not captured.
+
+    Raises:
+        ValueError: an unknown engine, or CUDA graphs without CUDA.
+
+    Example:
+        >>> gpu = torch.device("cuda")
+        >>> engine_for(gpu, flops=4e12, steps=391 * 200), engine_for(gpu, flops=5e10, steps=25_000)
+        ('compiled', 'graphs')
+        >>> engine_for(torch.device("cpu"), flops=4e12, steps=391 * 200)
+        'eager'
+    """
+    asked = asked or os.environ.get(VARIABLE) or "auto"
+    if asked not in (*ENGINES, "auto"):
+        raise ValueError(f"engine is auto, {', '.join(ENGINES)}; got {asked!r}.")
+    cuda = device.type == "cuda"
+    if "graphs" in asked and not (cuda and alone):
+        raise ValueError(f"CUDA graphs need a GPU and one process; got engine={asked!r}.")
+    if asked != "auto":
+        return asked
+    compiled = cuda and _SAVED * steps * flops / _RATE > _COMPILE
+    graphs = cuda and alone and flops < _LAUNCHES
+    return " ".join(["compiled"] * compiled + ["graphs"] * graphs) or "eager"
+
+
+@contextlib.contextmanager
+def tuned(device: torch.device) -> Iterator[None]:
+    """Lets cuDNN time its algorithms inside, and leaves PyTorch's settings as they were outside.
+
+    Matrix products in float32 stay in float32: the mixing of the weights is one, and waits for
+    memory, not for arithmetic.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
