@@ -55,6 +55,8 @@ class TemplateBank(nn.Module):
         self.coefficients = nn.Parameter(coefficients)  # (L, k)
         self.layers = tuple(layers)
         self.label = label
+        self.rounding: torch.dtype | None = None
+        """Where all layers round their weights under autocast, they can be rounded together."""
         self._open: tuple[int, tuple[Tensor, ...]] | None = None  # (thread or 0: any, weights)
         self._baked: tuple[list, list[Tensor], tuple[Tensor, ...]] | None = None
 
@@ -87,7 +89,8 @@ class TemplateBank(nn.Module):
         compiling = torch.compiler.is_compiling()
         if compiling or self.training or torch.is_grad_enabled():
             self._baked = None
-            self._open = (0 if compiling else get_ident(), self.weights())
+            weights = self._mix(self.coefficients, self.rounding)
+            self._open = (0 if compiling else get_ident(), weights)
         else:
             self._open = (get_ident(), self._bake())
 
@@ -119,8 +122,8 @@ class TemplateBank(nn.Module):
         self._open = self._baked = None
         return super()._apply(fn, recurse)
 
-    def _mix(self, coefficients: Tensor) -> tuple[Tensor, ...]:
-        return mix(self.templates, coefficients)
+    def _mix(self, coefficients: Tensor, rounding: torch.dtype | None = None) -> tuple[Tensor, ...]:
+        return mix(self.templates, coefficients, rounding)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": None, "_baked": None}
@@ -130,12 +133,15 @@ def _same(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def mix(templates: Tensor, coefficients: Tensor) -> tuple[Tensor, ...]:
+def mix(
+    templates: Tensor, coefficients: Tensor, rounding: torch.dtype | None = None
+) -> tuple[Tensor, ...]:
     """The weights of Eq. 1 from one matrix product, in float32 also under autocast.
 
     Args:
         templates: ``(k·o, ...)``, end to end along the first axis.
         coefficients: ``(L, k)``.
+        rounding: under autocast, what the weights are rounded to, all at once. Default: nothing.
 
     Returns:
         L weights ``(o, ...)``, in the memory layout of the templates.
@@ -148,6 +154,7 @@ def mix(templates: Tensor, coefficients: Tensor) -> tuple[Tensor, ...]:
     if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
         with torch.autocast(device, enabled=False):
             mixed = coefficients @ flat
+        mixed = mixed if rounding is None else mixed.to(rounding)
     else:
         mixed = coefficients @ flat  # (L, k) @ (k, n)
     shape = (T.shape[0] // k, *dense.shape[1:])

@@ -61,7 +61,11 @@ class Step:
         self.engine = engine
         self.optimizer = _optimizer(self.net, recipe, fused=self.device.type == "cuda")
         self._loss, self._recurrence = loss, recipe.recurrence
-        self._coefficients = [bank.coefficients for bank in banks(self.net).values()]
+        shared = banks(self.net).values()
+        self._coefficients = [bank.coefficients for bank in shared]
+        if self.precision != torch.float32:
+            for bank in shared:  # convolutions, which would each round their own
+                bank.rounding = self.precision
         self._compiled: Callable = self._forward
         if "compiled" in engine:
             self._compiled = torch.compile(self._forward, fullgraph=True, dynamic=False)

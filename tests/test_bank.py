@@ -188,3 +188,30 @@ def test_shapes_that_do_not_fit_are_refused(T, A, layers):
 def test_what_it_prints():
     bank = TemplateBank(torch.zeros(2, 4, 3, 1, 1), torch.zeros(5, 2), "abcde", "stage1")
     assert repr(bank) == "TemplateBank('stage1', layers=5, templates=2, shape=4x3x1x1)"
+
+
+def test_weights_rounded_together_are_those_rounded_one_by_one(operations: type) -> None:
+    """Same values and gradients under autocast, one cast each way instead of one a layer."""
+    T, A = drawn(6, 3, (4, 4, 3, 3), torch.float32)
+    x = torch.randn(2, 4, 5, 5)
+    found = []
+    for rounding in (None, torch.bfloat16):
+        bank = bank_of(T.clone(), A.clone())
+        bank.rounding = rounding
+        with operations() as ran, torch.autocast("cpu", torch.bfloat16):
+            bank.open()
+            weights = [bank.weight(i) for i in range(6)]
+            bank.close()
+            y = x
+            for weight in weights:
+                y = y + torch.nn.functional.conv2d(y, weight, padding=1)
+            y.float().square().sum().backward()
+        found.append((y, bank.templates.grad, bank.coefficients.grad, ran["_to_copy"]))
+        assert {w.dtype for w in weights} == {rounding or torch.float32}
+        assert {w.dtype for w in bank.weights()} == {torch.float32}
+    for one, two in zip(found[0][:3], found[1][:3], strict=True):
+        assert torch.equal(one, two)
+    assert found[1][3] == found[0][3] - 2 * 5
+    bank.open()
+    assert bank.weight(0).dtype == torch.float32, "without autocast nothing is rounded"
+    bank.close()
