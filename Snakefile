@@ -50,6 +50,7 @@ def figure(name):
 
 PAGES = {name: table(name) for name in ("table1", "table2", "table4")}
 PAGES |= {name: figure(name) for name in ("figure4", "figure5", "figure6", "figure7", "figure8")}
+PAGES["folding"] = PAGES["figure4"] + PAGES["figure6"]
 PAGES["figure3"] = figure("figure3") + PAGES["table1"] + PAGES["table2"]
 RECIPES = {recipe.path: recipe for page in PAGES.values() for recipe in page}
 

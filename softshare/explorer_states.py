@@ -114,8 +114,8 @@ def _of_run(run: Run) -> Network:
     ]
     about = f"{run.data['name']}, profile {run.profile}, seed {run.seed}"
     init = run.recipe.init
-    chance = {g: _chance(*A.shape, init) for g, A in kept[last].items()}
-    return Network(label(run), about, run.metric, parameters, chance, moments)
+    levels = {g: chance(*A.shape, init) for g, A in kept[last].items()}
+    return Network(label(run), about, run.metric, parameters, levels, moments)
 
 
 def _of_model(net: nn.Module) -> Network:
@@ -129,9 +129,9 @@ def _of_model(net: nn.Module) -> Network:
     names = {g: list(bank.layers) for g, bank in found.items()}
     sizes = {g: bank.templates.numel() // bank.coefficients.shape[1] for g, bank in found.items()}
     parameters = sum(p.numel() for p in net.parameters())
-    chance = {g: _chance(*A.shape, "orthogonal") for g, A in alpha.items()}
+    levels = {g: chance(*A.shape, "orthogonal") for g, A in alpha.items()}
     now = _moment("now", alpha, names, sizes, parameters, None, ())
-    return Network(type(net).__name__, "as it stands", "", parameters, chance, [now])
+    return Network(type(net).__name__, "as it stands", "", parameters, levels, [now])
 
 
 def _moment(
@@ -169,8 +169,9 @@ def _sizes(model: str) -> dict[str, int]:
 
 
 @cache
-def _chance(layers: int, templates: int, init: str) -> float:
+def chance(layers: int, templates: int, init: str) -> float:
+    """The chance level of a group, drawn once; 0 for a single layer."""
     return chance_level(layers, templates, init) if layers > 1 else 0.0
 
 
-__all__ = ["Moment", "Network", "State", "network"]
+__all__ = ["Moment", "Network", "State", "chance", "network"]

@@ -17,8 +17,9 @@ from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
 from softshare.training import recipe_for
 
-TARGETS = ("table1", "table2", "table4", "figure3", "figure5", "figure7", "figure8")
+TARGETS = ("table1", "table2", "table4", "figure3", "figure5", "figure7", "figure8", "folding")
 PREFERRED = ("cifar10", "cifar10-jpeg")
+_FOLDED = ("figure4", "figure6")  # whose networks the paper folds
 _DIGITS_CUTOUT = 4  # half of the side, like 16 of 32
 
 
@@ -67,14 +68,19 @@ class Plan:
 
     @property
     def figure(self) -> bool:
-        """Whether the target is a figure: of networks, where a table has rows."""
-        return self.target.startswith("figure")
+        """Whether the target is of networks, as figures are, where a table has rows."""
+        return not self.target.startswith("table")
 
     def rows(self) -> list[dict[str, Any]]:
         """The networks, each with `model` and `options`: the paper's own, then that of `k`."""
         if self.figure:
-            shown = read()[0]["figures"][self.target]
-            models = shown["models"]["value"] if "models" in shown else [shown["model"]["value"]]
+            names = _FOLDED if self.target == "folding" else (self.target,)
+            figures = [read()[0]["figures"][name] for name in names]
+            models = [
+                model
+                for shown in figures
+                for model in shown.get("models", {}).get("value") or [shown["model"]["value"]]
+            ]
             return [{"model": model, "options": {}} for model in models]
         rows = [
             {"model": row["model"], "options": row["options"]}
@@ -115,6 +121,8 @@ class Plan:
         """Whether a run belongs to the target."""
         if self.target == "figure3":
             return efficiency.shows(run)
+        if self.target == "folding":
+            return bool(run.coefficients)
         if self.figure:
             return any(stands_in(run.recipe, row) for row in self.rows())
         return place(run, self.target, read()[0]["tables"]) is not None
@@ -134,8 +142,10 @@ class Plan:
         return replace(self, k=0) != Plan(self.target)
 
     def complete(self, runs: Iterable[Run]) -> bool:
-        """Whether each row has a run of its model, at whatever width."""
+        """Whether each row has a run of its model, at whatever width; to be folded, any will do."""
         recipes = [run.recipe for run in runs]
+        if self.target == "folding":
+            return bool(recipes)
         return all(any(stands_in(recipe, row) for recipe in recipes) for row in self.rows())
 
     def missing(self, runs: Iterable[Run]) -> list[Recipe]:

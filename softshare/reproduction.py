@@ -12,6 +12,8 @@ from softshare import (
     display,
     efficiency,
     findings,
+    folding_plot,
+    folding_results,
     overview,
     paper,
     patterns,
@@ -19,6 +21,7 @@ from softshare import (
     provenance,
 )
 from softshare.curriculum import curve_sentences, phase_scores
+from softshare.explorer import Explorer
 from softshare.matching import PROFILES
 from softshare.naming import label
 from softshare.plan import Plan
@@ -106,10 +109,28 @@ class Reproduction:
         """Numbers of these LSMs, by `softshare.patterns.patterns`."""
         return patterns.patterns(self.best(), epochs)
 
+    def explore(self) -> None:
+        """Shows the explorer of each network that `softshare.folding_results.showcase` picks."""
+        shown = folding_results.showcase(self.runs)
+        for run in shown:
+            self.show(Explorer(run), [run])
+        if not shown:
+            self.show(None)
+
+    def foldings(self) -> pd.DataFrame:
+        """How far each network folds, by `softshare.folding_results.summary`."""
+        return folding_results.summary(self.runs)
+
+    def folding_curves(self) -> list[Axes]:
+        """What folding costs, by `softshare.folding_plot.folding_curves`."""
+        return folding_plot.folding_curves(self.runs)
+
     def findings(self) -> Text:
         """What these runs say, in sentences computed from them."""
         if self.target == "figure5":
             return bullets(curve_sentences(self.best()))
+        if self.target == "folding":
+            return bullets(folding_results.sentences(self.runs))
         if self.target == "figure3":
             return bullets(efficiency.efficiency_sentences(self.runs))
         if self.target.startswith("figure"):
@@ -175,7 +196,8 @@ def reproduce(
 
     Args:
         target: a table of CIFAR networks (``table1``, ``table2``, ``table4``), or ``figure3``,
-            ``figure5``, ``figure7`` or ``figure8``.
+            ``figure5``, ``figure7`` or ``figure8``, or ``folding``, which shows any soft-shared
+            network and misses those of Figures 4 and 6.
         k: for tables, templates per group of one more row; 0 for the table's own rows alone.
         profile: ``auto``, ``paper``, ``fast`` or ``smoke``.
         data: name or path of the data set; ``auto`` trains on CIFAR-10 where it is at hand, else

@@ -144,3 +144,20 @@ def test_figure5_shows_its_demonstration(make_run: Callable[..., Run], tmp_path:
     assert "-p profile smoke" in done.text
     assert done.pictures == 1 + 1 + 2, "the example, the curves, two networks' similarities"
     assert records(tmp_path) == recorded
+
+
+def test_the_explorer_of_a_recorded_network_fits_its_page(
+    soft_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    stages = {f"stage{i}": (6, 4, i) for i in (1, 2, 3)}
+    soft_run("swrn-28-1-4", stages).save(tmp_path / "data" / "runs")
+    soft_run("scnn", {"body": (20, 20, 3)}).save(tmp_path / "data" / "runs")
+    recorded = records(tmp_path)
+    done = execute("folding", tmp_path)
+    assert done.status == 0, done.messages
+    assert not done.failed
+    assert done.text.count('class="softshare-explorer"') == 2
+    assert len(done.text.encode()) < 1.5e6
+    assert done.pictures == 1
+    assert "SWRN 28-1-4 (cifar10, 4 epochs, seed 0)" in done.text
+    assert records(tmp_path) == recorded
