@@ -117,7 +117,8 @@ class Report:
             lines.append(
                 f"{group.group}: {len(group.layers)} layers, {len(group.ties)} weights{mixed}"
             )
-            lines.append(f"  {group.program}")
+            lines.append(f"  schedule {' '.join(map(str, group.schedule))}")
+            lines += [f"  program  {group.program}"] if group.program.loops else []
             for repeat, runs in self.repeats(group):
                 kind = "whole blocks, runs as a loop" if runs else "single layers, tied"
                 lines.append(f"  {repeat}: {kind}")

@@ -7,12 +7,15 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.func import functional_call
 from torchvision.models.resnet import Bottleneck, ResNet
 
 import softshare as ss
 from softshare.folded_model import FoldedModel
+from softshare.folding import folding
 from softshare.looping import Loop
 from softshare.sharing import banks
 
@@ -336,3 +339,98 @@ def test_loops_of_loops_of_blocks():
     for mode in (True, False):
         got, expected = (model.train(mode)(x) for model in (folded, flat))
         torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
+
+
+def chain(layers: int, width: int, generator: torch.Generator) -> nn.Sequential:
+    """Blocks of `width` linear layers, each layer normalised."""
+    net = nn.Sequential()
+    for _ in range(layers // width):
+        parts: list[nn.Module] = []
+        for _ in range(width):
+            parts += [nn.Linear(3, 3), nn.BatchNorm1d(3)]
+        net.append(nn.Sequential(*parts))
+    for tensor in net.parameters():
+        nn.init.normal_(tensor, generator=generator)
+    return net.double()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(0, 2), min_size=2, max_size=5),
+    st.lists(st.integers(0, 5), min_size=3, max_size=10),
+    st.integers(1, 2),
+    st.integers(0, 1000),
+)
+def test_unrolling_any_schedule_gives_the_tied_network(pattern, order, width, seed):
+    """Blocks drawn from a few kinds, in any order: loops, loops of loops, and none."""
+    generator = torch.Generator().manual_seed(seed)
+    kinds = [(kind, (kind + seed) % 3)[:width] for kind in pattern]
+    tau = [tie for i in order for tie in kinds[i % len(kinds)]]
+    net = chain(len(tau), width, generator)
+    ss.share(net, init="identity")
+    (bank,) = banks(net).values()
+    with torch.no_grad():
+        size = torch.randn(len(tau), 1, generator=generator, dtype=torch.float64)
+        bank.coefficients.copy_(torch.eye(max(3, len(tau)))[tau, : len(tau)].double() * size)
+    x = torch.randn(4, 3, generator=generator).double()
+    looping, flat = (ss.fold(net, 0.999, inputs=x, loops=loops) for loops in (True, False))
+    for report in (looping.report, flat.report):
+        assert report.gap < 1e-8 * max(1, report.largest_output)
+    (group,) = looping.report.groups
+    first = list(dict.fromkeys(tau))
+    assert group.schedule == tuple(1 + first.index(tie) for tie in tau)
+    assert group.program.unroll() == group.schedule
+    for mode in (True, False):
+        got, expected = (model.train(mode)(x) for model in (looping, flat))
+        torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-6)
+    runs = [m for m in looping.modules() if isinstance(m, Loop)]
+    assert len(runs) == sum(bool(loop.path) for loop in looping.report.loops)
+    assert not any(isinstance(m, Loop) for m in flat.modules())
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 6), st.floats(0, 1), st.integers(0, 10_000))
+def test_random_coefficients_fold_to_their_folding(k, threshold, seed):
+    generator = torch.Generator().manual_seed(seed)
+    net = ss.share(chain(6, 1, generator), k, generator=generator)
+    x = torch.randn(4, 3, generator=generator).double()
+    folded = ss.fold(net, threshold, inputs=x)
+    (bank,) = banks(net).values()
+    T = bank.templates.detach().reshape(k, -1)
+    part = folding(bank.coefficients, threshold, bank.layers, gram=T @ T.T)
+    plain = ss.unshare(net)
+    with torch.no_grad():
+        for row, block in zip(part.coefficients @ T, plain, strict=True):
+            block[0].weight.copy_(row.view(3, 3))
+    assert folded.report.groups[0].schedule == part.schedule
+    assert folded.report.parameters_after == 54 + part.parameters(9)
+    for mode in (True, False):
+        got, expected = (model.train(mode)(x) for model in (folded, plain))
+        torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_frozen_groups_stay_frozen():
+    net, _ = shared("linear")
+    net.requires_grad_(False)
+    net[0].bias.requires_grad_()
+    folded = ss.fold(net, 0.9, loops=False)
+    assert [n for n, p in folded.named_parameters() if p.requires_grad] == ["0.bias"]
+
+
+@pytest.mark.slow
+def test_the_network_of_imagenet_folds():
+    net = ss.build("swrn-50-2")
+    with torch.no_grad():
+        for bank in banks(net).values():
+            last = len(bank.layers) - 1
+            bank.coefficients[last] = -2 * bank.coefficients[last - 1]
+    folded = ss.fold(net, 0.999)
+    assert [len(g.ties) for g in folded.report.groups] == [
+        len(group) - 1 for group in ss.groups(net).values()
+    ]
+    assert [loop.path for loop in folded.report.loops] == [
+        "layer1.1_to_2", "layer2.2_to_3", "layer3.4_to_5", "layer4.1_to_2"
+    ]  # fmt: skip
+    assert folded.report.rounding < 1e-4 * folded.report.largest_output
+    assert folded.report.gap < 1e-4 * folded.report.largest_output
+    assert folded.report.bytes_after < folded.report.bytes_before
