@@ -2,6 +2,7 @@
 
 from softshare.counting import count
 from softshare.explorer import Explorer
+from softshare.folded_model import FoldedModel
 from softshare.models import build
 from softshare.network_folding import fold
 from softshare.optimisation import param_groups
@@ -15,6 +16,7 @@ from softshare.training import train
 __version__ = "0.1.0"
 __all__ = [
     "Explorer",
+    "FoldedModel",
     "Run",
     "build",
     "chance_level",

@@ -6,6 +6,7 @@ import copy
 import io
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -150,6 +151,16 @@ def test_damaged_and_foreign_files_are_refused(tmp_path):
         FoldedModel.load(path, like=linears())
     with pytest.raises(FileNotFoundError, match="no folded model at"):
         FoldedModel.load(tmp_path / "nothing", like=linears())
+
+
+def test_the_example_of_the_book_runs(tmp_path, monkeypatch, capsys):
+    page = (Path(__file__).resolve().parents[1] / "book" / "own_model.md").read_text()
+    code = page.partition("## Fold it")[2].partition("```python")[2].partition("```")[0]
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(code, names)
+    assert names["again"].report == names["folded"].report
+    assert "0_to_7 runs 8×(0)" in capsys.readouterr().out
 
 
 # --- Copies and moves --------------------------------------------------------------------------
