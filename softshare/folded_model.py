@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from softshare import storage
 from softshare.block_loops import loop_blocks
@@ -18,6 +17,7 @@ from softshare.fold_report import Report
 from softshare.folded_weights import fold_group, mark
 from softshare.folding import Folding
 from softshare.grouping import resolve_groups
+from softshare.model_file import fill, read, serialised
 from softshare.models import build
 from softshare.program import smallest
 from softshare.sharing import banks, unshare
@@ -85,14 +85,14 @@ class FoldedModel(nn.Module):
             Damaged: it is not what was written.
             ValueError: it was folded from another architecture.
         """
-        tensors, facts = _read(Path(path))
+        tensors, facts = read(Path(path), _FORMAT)
         model = build(like) if isinstance(like, str) else like
         model = model if isinstance(model, nn.Module) else model()
         net = unshare(model) if banks(model) else copy.deepcopy(model)
         report = Report.from_json(facts)
         try:
             folded = _rebuilt(net, report)
-            _fill(folded, tensors)
+            fill(folded, tensors)
         except (RuntimeError, ValueError) as error:
             raise ValueError(
                 f"{path} was folded from another architecture than {type(model).__name__} as "
@@ -118,13 +118,6 @@ def finish(net: nn.Module, report: Report, loops: bool) -> FoldedModel:
     return _with_report(net, replace(report, loops=found))
 
 
-def serialised(net: nn.Module, metadata: dict[str, str] | None = None) -> bytes:
-    """The tensors of a model as a safetensors file, each once."""
-    from safetensors.torch import save
-
-    return save({n: t.detach().cpu().contiguous() for n, t in _once(net).items()}, metadata)
-
-
 def _with_report(net: Any, report: Report) -> FoldedModel:
     net.__dict__["report"] = report
     return net
@@ -142,49 +135,6 @@ def _rebuilt(net: nn.Module, report: Report) -> FoldedModel:
         templates = weight.new_zeros(g.templates * len(weight), *weight.shape[1:])
         fold_group(members[g.group], folded, templates)
     return finish(net, report, loops=bool(report.loops))
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], str]:
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no folded model at {path}.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            facts = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise storage.Damaged(f"{path} is damaged, or no safetensors file: {error}.") from error
-    if facts.get("format") != _FORMAT:
-        raise ValueError(
-            f"{path} holds no folded model: its format is {facts.get('format')!r} instead of "
-            f"{_FORMAT!r}. FoldedModel.save() writes such files."
-        )
-    return tensors, facts["report"]
-
-
-def _fill(net: FoldedModel, tensors: Mapping[str, Tensor]) -> None:
-    expected = _once(net)
-    if expected.keys() != tensors.keys():
-        missing, more = expected.keys() - tensors.keys(), tensors.keys() - expected.keys()
-        raise ValueError(f"the file lacks {sorted(missing)} and has besides {sorted(more)}")
-    with torch.no_grad():
-        for name, tensor in expected.items():
-            if tensor.shape != tensors[name].shape:
-                raise ValueError(
-                    f"{name} has shape {tuple(tensors[name].shape)} instead of "
-                    f"{tuple(tensor.shape)}"
-                )
-            tensor.copy_(tensors[name])
-
-
-def _once(net: nn.Module) -> dict[str, Tensor]:
-    """The tensors of a model's state under the first of their names."""
-    first: dict[int, tuple[str, Tensor]] = {}
-    for name, value in net.state_dict(keep_vars=True).items():
-        if isinstance(value, Tensor):
-            first.setdefault(id(value), (name, value))
-    return dict(first.values())
 
 
 @contextmanager

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from softshare.bank import TemplateBank, mix
 from softshare.fold_report import GroupReport, Report
@@ -18,6 +15,7 @@ from softshare.folded_model import FoldedModel, finish, serialised
 from softshare.folded_weights import fold_group
 from softshare.folding import Folding, folding
 from softshare.grouping import Member, find_groups, resolve_groups
+from softshare.output_gap import arguments_for, gaps, outputs_of
 from softshare.shared_weights import SharedWeights
 from softshare.sharing import banks, unshare
 
@@ -76,23 +74,23 @@ def fold(
         )
     parts = {source.label: source.folding(threshold) for source in sources}
     plain = unshare(net) if banks(net) else copy.deepcopy(net)
-    arguments = _arguments(net, inputs)
+    arguments = arguments_for(net, inputs)
     members = resolve_groups(plain, {source.label: source.layers for source in sources})
-    outputs = [_outputs(plain, arguments)]
+    outputs = [outputs_of(plain, arguments)]
     for source in sources:
         source.tie(members[source.label], parts[source.label])
-    outputs.append(_outputs(plain, arguments))
+    outputs.append(outputs_of(plain, arguments))
     for source in sources:
         fold_group(members[source.label], parts[source.label], source.templates)
     groups = tuple(source.report(parts[source.label]) for source in sources)
     folded = finish(plain, Report(threshold, groups), loops)
-    outputs.append(_outputs(folded, arguments))
+    outputs.append(outputs_of(folded, arguments))
     report = replace(
         folded.report,
         bytes_before=len(serialised(net)),
         parameters_before=sum(p.numel() for p in net.parameters()),
         parameters_after=sum(p.numel() for p in folded.parameters()),
-        **_gaps(*outputs),
+        **gaps(*outputs),
     )
     folded.__dict__["report"] = report
     folded.__dict__["report"] = replace(report, bytes_after=len(folded.to_bytes()))
@@ -168,59 +166,3 @@ def _gram(templates: Tensor, k: int) -> Tensor:
     for part in flat.split(2**18, dim=1):
         G += part.double() @ part.double().T
     return G
-
-
-def _arguments(net: nn.Module, inputs: Any) -> tuple | None:
-    if inputs is None or isinstance(inputs, tuple):
-        return inputs
-    if isinstance(inputs, Tensor):
-        return (inputs,)
-    if inputs != "normal":
-        raise ValueError(
-            "inputs is a tensor, a tuple of arguments, None, or 'normal' for noise; got "
-            f"{type(inputs).__name__} {inputs!r:.60}."
-        )
-    shape = getattr(net, "input_shape", None)
-    if shape is None:
-        return None
-    first = next(net.parameters())
-    noise = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
-    return (noise.to(first.device, first.dtype),)
-
-
-def _outputs(net: nn.Module, arguments: tuple | None) -> list[Tensor]:
-    """What a model returns in eval mode: its tensors of floating point, in double precision."""
-    if arguments is None:
-        return []
-    with torch.no_grad(), _evaluating(net):
-        leaves = tree_leaves(net(*arguments))
-    return [
-        x.detach().double().clone()
-        for x in leaves
-        if isinstance(x, Tensor) and x.is_floating_point()
-    ]
-
-
-@contextmanager
-def _evaluating(net: nn.Module) -> Iterator[None]:
-    modes = {module: module.training for module in net.modules()}
-    net.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-
-
-def _gaps(model: list[Tensor], tied: list[Tensor], folded: list[Tensor]) -> dict[str, Any]:
-    if not model:
-        return {}
-
-    def greatest(a: list[Tensor], b: list[Tensor]) -> float:
-        return max((x - y).abs().max().item() for x, y in zip(a, b, strict=True))
-
-    return {
-        "gap": greatest(model, folded),
-        "rounding": greatest(tied, folded),
-        "largest_output": max(x.abs().max().item() for x in model),
-    }

@@ -153,6 +153,18 @@ def test_damaged_and_foreign_files_are_refused(tmp_path):
         FoldedModel.load(tmp_path / "nothing", like=linears())
 
 
+def test_buffers_that_share_memory_are_kept_apart(tmp_path):
+    net = linears(3)
+    both = torch.arange(6.0)
+    net.register_buffer("first", both[:3])
+    net.register_buffer("all", both)
+    ss.share(net, 1)
+    made = ss.fold(net, inputs=torch.randn(2, 5))
+    made.save(tmp_path / "a")
+    again = FoldedModel.load(tmp_path / "a", like=net)
+    assert torch.equal(again.all, both) and torch.equal(again.first, both[:3])
+
+
 def test_the_example_of_the_book_runs(tmp_path, monkeypatch, capsys):
     page = (Path(__file__).resolve().parents[1] / "book" / "own_model.md").read_text()
     code = page.partition("## Fold it")[2].partition("```python")[2].partition("```")[0]

@@ -1,0 +1,80 @@
+"""A model's tensors as a safetensors file, each once; nothing in it can be executed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from softshare import storage
+
+
+def serialised(net: nn.Module, metadata: dict[str, str] | None = None) -> bytes:
+    """The tensors of a model as a safetensors file, each once."""
+    from safetensors.torch import save
+
+    tensors: dict[str, Tensor] = {}
+    held: set[int] = set()
+    for name, tensor in _once(net).items():
+        value = tensor.detach().cpu().contiguous()
+        place = value.untyped_storage().data_ptr()
+        tensors[name] = value.clone() if place in held else value  # views of one storage, as two
+        held.add(place)
+    return save(tensors, metadata)
+
+
+def read(path: Path, kind: str) -> tuple[dict[str, Tensor], str]:
+    """Tensors and report of a file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        Damaged: it is not what was written.
+        ValueError: its format is not `kind`.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no folded model at {path}.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise storage.Damaged(f"{path} is damaged, or no safetensors file: {error}.") from error
+    if facts.get("format") != kind:
+        raise ValueError(
+            f"{path} holds no folded model: its format is {facts.get('format')!r} instead of "
+            f"{kind!r}. FoldedModel.save() writes such files."
+        )
+    return tensors, facts["report"]
+
+
+def fill(net: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copies what `read` found into a model of the same parts.
+
+    Raises:
+        ValueError: its tensors have other names or shapes.
+    """
+    expected = _once(net)
+    if expected.keys() != tensors.keys():
+        missing, more = expected.keys() - tensors.keys(), tensors.keys() - expected.keys()
+        raise ValueError(f"the file lacks {sorted(missing)} and has besides {sorted(more)}")
+    with torch.no_grad():
+        for name, tensor in expected.items():
+            if tensor.shape != tensors[name].shape:
+                raise ValueError(
+                    f"{name} has shape {tuple(tensors[name].shape)} instead of "
+                    f"{tuple(tensor.shape)}"
+                )
+            tensor.copy_(tensors[name])
+
+
+def _once(net: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a model's state under the first of their names."""
+    first: dict[int, tuple[str, Tensor]] = {}
+    for name, value in net.state_dict(keep_vars=True).items():
+        if isinstance(value, Tensor):
+            first.setdefault(id(value), (name, value))
+    return dict(first.values())
