@@ -274,7 +274,7 @@ def test_other_similarities_decide_where_they_are_given() -> None:
 def test_a_folded_group_never_holds_more(A: Tensor, t: float, u: float, size: int) -> None:
     L, k = A.shape
     fine, coarse = (folding(A, level) for level in (max(t, u), min(t, u)))
-    if k <= L:
+    if 1 < k <= L or (k == 1 and A.all()):  # of one template, a layer of zeros is a tie apart
         assert fine.parameters(size) <= k * size + L * k
     if not coarse.mixes:
         assert coarse.parameters(size) <= len(coarse.ties) * size + L
