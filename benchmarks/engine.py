@@ -1,4 +1,4 @@
-"""softshare's own training, an epoch at a time: what is measured is what trains the records."""
+"""softshare's own step, an epoch at a time: what is measured is what trains the records."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import torch
 from generated import NAME, image_task
 from torch import Tensor
 
+import softshare as ss
+from softshare.engine import engine_for, tuned
 from softshare.models import build
-from softshare.precision import seeded
+from softshare.precision import name_of, precision_for, seeded
 from softshare.recipe import Recipe, for_profile
 from softshare.step import Step
 from softshare.tasks import Task, predictor, task_for
@@ -33,12 +35,17 @@ class Epochs:
         device: where.
         steps: steps a call, on as many batches of generated images; for the shortest-path task
             the recipe's own examples.
-        compiled: whether the network is compiled.
+        engine: how steps are driven. Default: as a run of the recipe in full would choose.
     """
 
     def __init__(
-        self, recipe: Recipe, device: torch.device, steps: int = 0, compiled: bool = False
+        self,
+        recipe: Recipe,
+        device: torch.device,
+        steps: int = 0,
+        engine: str | None = None,
     ) -> None:
+        self.device = device
         self.task: Task = (
             image_task(recipe, device, steps * recipe.batch_size)
             if recipe.data == NAME
@@ -46,18 +53,26 @@ class Epochs:
         )
         with seeded(recipe.seed, device):
             net = build(recipe.model, init=recipe.init, **self.task.model_settings)
-        self.step = Step(net, recipe, self.task.loss, device)
-        self.net, self.precision = self.step.net, self.step.precision
-        if compiled:
-            self.net.compile()
-        kind = str(self.precision).removeprefix("torch.")
-        self.about = f"softshare's training, {kind}, channels last"
+        flops = 6.0 * (ss.count(net, self.task.input_shape).macs or 0) * recipe.batch_size
+        self.precision = precision_for(device, flops)
+        self.engine = engine_for(device, flops, _STEPS, engine)
+        self.step = Step(net, recipe, self.task.loss, device, self.precision, self.engine)
+        self.net = self.step.net
 
     def __call__(self) -> None:
         self.net.train()
-        for inputs, targets in self.task.batches(0):
-            self.step(inputs, targets)
+        with tuned(self.device):
+            for inputs, targets in self.task.batches(0):
+                self.step(inputs, targets)
 
     def evaluate(self, inputs: Tensor) -> Tensor:
         """Outputs of a batch, as they are made for the score that ends an epoch."""
         return predictor(self.net, self.precision)(inputs)
+
+    @property
+    def about(self) -> str:
+        """What this is, in words; after the first call, with the engine that really ran."""
+        return f"softshare's step, {name_of(self.precision)}, channels last, {self.step.engine}"
+
+
+_STEPS = 200 * 391  # of a run of the paper, which decide whether compiling is worth its time

@@ -1,7 +1,7 @@
-"""Images a second in training WRN 28-w, eager and compiled, and the share of the matrix rate.
+"""Images a second in training WRN 28-w, by engine, and the share of the matrix rate.
 
-The plain way is softshare's own step run operation by operation. On a CPU, where compiling WRN 28
-takes minutes, a WRN 10-1.
+The plain way is softshare's own step run operation by operation; the others compile it, or replay
+it as a CUDA graph. On a CPU, where compiling WRN 28 takes minutes, a WRN 10-1.
 """
 
 from __future__ import annotations
@@ -10,23 +10,29 @@ from benchmark import Benchmark, arguments
 from engine import Epochs, image_recipe, title
 from work import step_work
 
+from softshare.engine import ENGINES
+
 
 def compare(bench: Benchmark, model: str, batch: int, steps: int) -> None:
     recipe = image_recipe(model, batch_size=batch)
-    eager = Epochs(recipe, bench.device, steps)
-    compiled = Epochs(recipe, bench.device, steps, compiled=True)
-    seconds = bench.time({"eager": eager, "compiled": compiled}, eager.precision)
+    engines = ENGINES if bench.device.type == "cuda" else ENGINES[:2]
+    ways = {engine: Epochs(recipe, bench.device, steps, engine) for engine in engines}
+    seconds = bench.time(ways, ways["eager"].precision)
     images = steps * batch
-    bench.record(
-        model,
-        seconds["eager"],
-        seconds["compiled"],
-        ways=(f"{eager.about}, eager", f"{compiled.about}, compiled"),
-        settings={"net": title(model), "batch": batch},
-        **step_work(eager, batch),
-        per="image",
-        items=(images, images),
-    )
+    for engine in engines[1:]:
+        if ways[engine].step.engine != engine:
+            print(f"{model} is not {engine}: that failed, as the warning says")
+            continue
+        bench.record(
+            f"{model}-{engine.replace(' ', '-')}",
+            seconds["eager"],
+            seconds[engine],
+            ways=("the same step, eager", ways[engine].about),
+            settings={"net": title(model), "batch": batch, "engine": engine},
+            **step_work(ways["eager"], batch),
+            per="image",
+            items=(images, images),
+        )
 
 
 def main() -> None:

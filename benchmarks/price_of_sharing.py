@@ -10,15 +10,20 @@ from benchmark import Benchmark, arguments
 from engine import Epochs, image_recipe, title
 from work import step_work
 
+from softshare.engine import ENGINES
+
 TEMPLATES = {"L": "", "2": "-2", "1": "-1"}  # k: end of the model's name
 MOST = 1.05  # times as long, hoped for at width 2 and more
 
 
 def compare(bench: Benchmark, depth: int, width: int, batch: int, steps: int) -> None:
+    engine = bench.options.engine
+    if engine == "auto":
+        engine = "graphs" if bench.device.type == "cuda" else "eager"
     plain = f"wrn-{depth}-{width}"
     models = {"plain": plain} | {k: f"s{plain}{end}" for k, end in TEMPLATES.items()}
     epochs = {
-        k: Epochs(image_recipe(model, batch_size=batch), bench.device, steps)
+        k: Epochs(image_recipe(model, batch_size=batch), bench.device, steps, engine)
         for k, model in models.items()
     }
     seconds = bench.time(epochs, epochs["plain"].precision)
@@ -40,7 +45,10 @@ def compare(bench: Benchmark, depth: int, width: int, batch: int, steps: int) ->
 
 
 def main() -> None:
-    bench = Benchmark(__file__, arguments(__doc__, repeats=5))
+    parser = arguments(__doc__, repeats=5)
+    choice = "default auto: graphs on a GPU, where compiling twelve networks takes long, else eager"
+    parser.add_argument("--engine", default="auto", choices=("auto", *ENGINES), help=choice)
+    bench = Benchmark(__file__, parser)
     cuda = bench.device.type == "cuda"
     widths = [1] if bench.quick else [2, 4, 10] if cuda else [1, 2, 4]
     for width in bench.cases(widths):
