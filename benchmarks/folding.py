@@ -18,6 +18,8 @@ from softshare.folding import Folding, foldings
 from softshare.sharing import banks
 from softshare.ties import TOLERANCE
 
+THRESHOLD = 0.3  # at which layers that nobody has trained already have ties
+
 
 def by_pairs(vectors: list[Tensor]) -> Tensor:
     """|cos| of every pair, one pair after the other."""
@@ -102,6 +104,39 @@ def all_foldings(bench: Benchmark, net: torch.nn.Module) -> None:
     )
 
 
+def plain_fold(net: torch.nn.Module, threshold: float) -> torch.nn.Module:
+    """A plain copy of a network in which the weights of each tie are multiples of their mean."""
+    plain = ss.unshare(net)
+    for names in ss.groups(net).values():
+        layers = [plain.get_submodule(name) for name in names]
+        weights = [layer.weight.detach().flatten() for layer in layers]
+        for tie in plain_ties(by_pairs(weights), threshold):
+            R = sum(weights[i] / weights[i].norm() for i in tie)
+            for i in tie:
+                layers[i].weight.data.copy_(
+                    (weights[i] @ R / (R @ R) * R).view_as(layers[i].weight)
+                )
+    return plain
+
+
+def network(bench: Benchmark, net: torch.nn.Module) -> None:
+    """A folded network: ours also finds its loops, drops what is tied, and writes its report."""
+    seconds = bench.time(
+        {
+            "plain": lambda: plain_fold(net, THRESHOLD),
+            "ours": lambda: ss.fold(net, THRESHOLD, inputs=None),
+        }
+    )
+    size = sum(4 * p.numel() for p in net.parameters())
+    bench.record(
+        "fold",
+        **seconds,
+        ways=("pairs of weights, tied but not looped", "fold(), with loops and report"),
+        settings={"what": "a folded network", "threshold": THRESHOLD},
+        moved=2 * size,
+    )
+
+
 def similar_by(templates: Tensor, k: int) -> Tensor:
     """Inner products of the templates, (k, k)."""
     flat = templates.detach().reshape(k, -1)
@@ -112,7 +147,7 @@ def main() -> None:
     bench = Benchmark(__file__, arguments(__doc__, repeats=3))
     torch.manual_seed(0)
     net = ss.build("swrn-40-1-8" if bench.quick else "swrn-40-8-8").to(bench.device)
-    for case in bench.cases((similarity, all_foldings)):
+    for case in bench.cases((similarity, all_foldings, network)):
         case(bench, net)
 
 

@@ -7,7 +7,7 @@ it as a CUDA graph. On a CPU, where compiling WRN 28 takes minutes, a WRN 10-1.
 from __future__ import annotations
 
 from benchmark import Benchmark, arguments
-from engine import Epochs, image_recipe, title
+from epochs import Epochs, image_recipe, title
 from work import step_work
 
 from softshare.engine import ENGINES

@@ -13,7 +13,7 @@ import os
 import torch
 import torch.nn.functional as F
 from benchmark import Benchmark, arguments
-from engine import Epochs, image_recipe, title
+from epochs import Epochs, image_recipe, title
 from generated import pictures
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset

@@ -7,7 +7,7 @@ says how much longer a step takes with sharing. Steps are the library's own, of 
 from __future__ import annotations
 
 from benchmark import Benchmark, arguments
-from engine import Epochs, image_recipe, title
+from epochs import Epochs, image_recipe, title
 from work import step_work
 
 from softshare.engine import ENGINES

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from benchmark import Benchmark, arguments
-from engine import Epochs
+from epochs import Epochs
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from work import step_work

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from engine import Epochs
+from epochs import Epochs
 from torch import nn
 
 import softshare as ss

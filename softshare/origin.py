@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -13,7 +14,17 @@ from softshare.paths import PACKAGE
 
 
 def origin(device: torch.device) -> dict[str, Any]:
-    """What a record says of its making: device, threads, versions and commit."""
+    """What a record says of its making: device, threads, versions and commit.
+
+    A copy of the code without its history, on a cluster's scratch disk, say, is told the commit by
+    the environment variable ``SOFTSHARE_COMMIT``.
+
+    Example:
+        >>> from unittest.mock import patch
+        >>> with patch.dict(os.environ, SOFTSHARE_COMMIT="0123456789ab"):
+        ...     origin(torch.device("cpu"))["commit"]
+        '0123456789ab'
+    """
     import softshare
 
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
@@ -23,7 +34,7 @@ def origin(device: torch.device) -> dict[str, Any]:
         "torch": torch.__version__,
         "python": platform.python_version(),
         "softshare": softshare.__version__,
-        "commit": _commit(),
+        "commit": os.environ.get("SOFTSHARE_COMMIT") or _commit(),
     }
 
 

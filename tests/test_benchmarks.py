@@ -121,9 +121,9 @@ def test_quartiles_are_numpys(part: Any, values: list[float]) -> None:
 def test_the_work_of_a_step_by_hand(part: Any) -> None:
     from dataclasses import replace
 
-    engine, work = part("engine"), part("work")
-    recipe = engine.image_recipe("wrn-10-1", batch_size=4)
-    found = work.step_work(engine.Epochs(recipe, torch.device("cpu"), steps=1), 4)
+    epochs, work = part("epochs"), part("work")
+    recipe = epochs.image_recipe("wrn-10-1", batch_size=4)
+    found = work.step_work(epochs.Epochs(recipe, torch.device("cpu"), steps=1), 4)
     macs, passed = 3 * 16 * 9 * 32**2 + 64 * 10, (3 + 16) * 32**2
     for i, o, outer, side in ((16, 16, 32, 32), (16, 32, 32, 16), (32, 64, 16, 8)):
         macs += (9 * i * o + 9 * o * o + (i * o if outer != side or i != o else 0)) * side**2
@@ -134,8 +134,8 @@ def test_the_work_of_a_step_by_hand(part: Any) -> None:
     parameters = 77850  # of WRN 10-1, by count() too
     assert found["flops"] == 6 * macs
     assert found["moved"] == pytest.approx(12 * passed + 6 * parameters)
-    shared = engine.Epochs(replace(recipe, model="swrn-16-1-1"), torch.device("cpu"), steps=1)
-    plain = engine.Epochs(replace(recipe, model="wrn-16-1"), torch.device("cpu"), steps=1)
+    shared = epochs.Epochs(replace(recipe, model="swrn-16-1-1"), torch.device("cpu"), steps=1)
+    plain = epochs.Epochs(replace(recipe, model="wrn-16-1"), torch.device("cpu"), steps=1)
     mixing = sum(2 * 9 * c * c for c in (16, 32, 64))  # L k n of three groups, k = 1
     more = work.step_work(shared, 4)["flops"] - work.step_work(plain, 4)["flops"]
     assert more == 6 * mixing / 4
