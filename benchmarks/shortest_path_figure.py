@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,10 +21,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from work import step_work
 
-import softshare as ss
 from softshare import shortest_paths
+from softshare.loop import Training
 from softshare.path_network import PathNetwork
 from softshare.recipe import PATH_MODELS, PROFILES, Recipe, for_profile
+from softshare.tasks import task_for
 
 HELD_OUT = 1000  # examples on which each epoch is scored
 DRAWN = 1280  # examples drawn at once to time the drawing
@@ -118,11 +120,11 @@ def measure(bench: Benchmark, recipe: Recipe) -> tuple[list[float], list[float],
 
 
 def really(recipe: Recipe, device: torch.device) -> float:
-    """Seconds of training one model through, records and checkpoints included."""
+    """Seconds of training one model through, checkpoints included."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        settings = {"device": device, "runs": f"{folder}/runs", "progress": False}
-        ss.train(recipe.model, profile=recipe.profile, **settings)
+        task, saved = task_for(recipe, device), Path(folder) / "checkpoint.pt"
+        Training(recipe, task, device, saved, checkpoint_seconds=60, progress=False).finish()
         return time.perf_counter() - start
 
 
@@ -136,7 +138,8 @@ def main() -> None:
     works = []
     for model in PATH_MODELS:
         recipe = for_profile(model, profile=profile)
-        recipe = replace(recipe, batch_size=2) if bench.quick else recipe
+        if bench.quick:
+            recipe = replace(recipe, epochs=1, phases=1, examples=2, batch_size=2)
         plain, ours, work = measure(bench, recipe)
         if bench.options.full:
             ours = [really(recipe, bench.device)] * len(ours)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import runpy
+import shlex
 import statistics
 import subprocess
 import sys
@@ -35,13 +36,17 @@ def part(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", speed.BENCHMARKS)
+@pytest.mark.parametrize(
+    "command", [*speed.BENCHMARKS, "shortest_path_figure --profile smoke --full"]
+)
 def test_it_runs_and_leaves_records(
-    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    words = ["--quick", "--device", "cpu", "--out", str(tmp_path)]
+    name, *more = command.split()
+    words = ["--quick", "--device", "cpu", "--out", str(tmp_path), *more]
     monkeypatch.setattr(sys, "argv", [f"{name}.py", *words])
     monkeypatch.syspath_prepend(str(SCRIPTS))
+    monkeypatch.setattr("softshare.tasks._HELD_OUT", 20)
     with torch.compiler.set_stance("force_eager"):  # compiling would take minutes
         runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
     found = speed.load(name, tmp_path)
@@ -59,7 +64,9 @@ def test_it_runs_and_leaves_records(
         for work, rate in (("flops", "flops_per_second"), ("bytes", "bytes_per_second")):
             assert not floor[work] or floor[work] / floor[rate] <= floor["seconds"] * (1 + 1e-9)
         assert record["origin"]["threads"] == torch.get_num_threads()
-        assert record["command"] == f"python benchmarks/{name}.py --quick"
+        assert record["command"] == shlex.join(
+            ["python", f"benchmarks/{name}.py", "--quick", *more]
+        )
         assert record["quick"]
 
 
