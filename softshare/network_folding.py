@@ -38,7 +38,8 @@ def fold(
     themselves are parallel.
 
     Args:
-        net: a model, usually one that `share` was applied to; it stays as it is.
+        net: a model, usually one that `share` was applied to; it stays as it is. Of one in
+            DistributedDataParallel or torch.compile, what is inside.
         threshold: t, from 0 to 1. Default 0.95. At 1 only what is tied exactly becomes one.
         inputs: what the report's output gaps are measured on, in eval mode: a tensor, a tuple of
             positional arguments, or None to measure none. Default: two examples of normal noise
@@ -64,6 +65,9 @@ def fold(
         >>> folded.report.gap < 1e-5
         True
     """
+    if isinstance(net, nn.parallel.DistributedDataParallel):
+        net = net.module
+    net = getattr(net, "_orig_mod", net)  # of torch.compile
     if any(isinstance(module, FoldedModel) for module in net.modules()):
         raise ValueError("This model is folded already; fold the one that it was made from.")
     sources = _shared_sources(net) if banks(net) else _plain_sources(net)

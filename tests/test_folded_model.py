@@ -314,6 +314,12 @@ def test_compiles_whole(templates, mode):
         torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-4)
 
 
+def test_what_torch_compile_wraps_is_folded():
+    net, x = model("linear")
+    made = ss.fold(torch.compile(net, backend="eager"), 0.999, inputs=x)
+    assert type(made) is type(ss.fold(net, 0.999)) and made.report.gap < 1e-6
+
+
 def test_channels_last_reaches_folded_weights():
     made, x = folded("wrn", loops=False)
     expected = made.eval()(x)
