@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from softshare import data
 from softshare.engine import ENGINES, VARIABLE
 from softshare.flags import add_recipe
+from softshare.fold_command import check, fold_parser
 from softshare.paths import data_root, runs_root
 from softshare.precision import PRECISIONS
 from softshare.recipe import PATHS, Recipe
@@ -47,6 +48,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "train": _train_parser(adding),
         "data": _data_parser(adding),
         "runs": _runs_parser(adding),
+        "fold": fold_parser(adding, _PROG, _STATUS),
     }
     for command in commands.values():
         command.add_argument("--traceback", action="store_true", help="show where an error arose")
@@ -56,6 +58,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         word = unknown[0].partition("=")[0]
         close = difflib.get_close_matches(word, re.findall(r"--[\w-]+", chosen.format_help()), n=1)
         chosen.error(f"there is no {word!r}" + (f", did you mean {close[0]}?" if close else ""))
+    if arguments.command == "fold":
+        try:
+            check(arguments)
+        except ValueError as error:
+            chosen.error(str(error))
     if arguments.command == "train":
         asked = _asked(arguments)
         try:

@@ -26,6 +26,7 @@ def shows(run: Run) -> bool:
         kind(run.recipe.model)[1] > 0
         and data_set(run) in ("cifar10", "cifar100")
         and not run.recipe.cutout
+        and not run.recipe.tune
     )
 
 

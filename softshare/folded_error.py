@@ -7,6 +7,7 @@ import time
 import warnings
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,18 +15,20 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from softshare.folding import Folding, folding
-from softshare.precision import autocast
+from softshare.precision import autocast, precision_for
 from softshare.records import Run
 from softshare.sharing import banks
 from softshare.similarity import similarity
-from softshare.tasks import Task, predictor
+from softshare.tasks import Task, predictor, task_for
 from softshare.ties import thresholds
 
 RECALIBRATION = 50
 """Training batches, at most, from which batch normalisation is estimated anew."""
 
 
-def measured(run: Run, net: nn.Module, task: Task, precision: torch.dtype) -> Run:
+def measured(
+    run: Run, net: nn.Module, task: Task, precision: torch.dtype, always: bool = False
+) -> Run:
     """A run with its ``folded`` measured, and the ``folding_seconds`` that it took as a cost.
 
     Args:
@@ -33,17 +36,76 @@ def measured(run: Run, net: nn.Module, task: Task, precision: torch.dtype) -> Ru
         net: the trained network; it stays as it is.
         task: that it was trained on, on the device of `net`.
         precision: what the network computes in.
+        always: False leaves out what takes longer than the training took, as with the few
+            examples of a trial run, counted in passes of examples. ``origin["folded"]`` says so.
     """
     if not banks(net):
         return run
     start = time.monotonic()
     try:
+        if not always and _passes(run, net) > 3 * _seen(run):  # a step passes forth and back
+            why = "not measured, as it would take longer than the training; fold RECORD --measure"
+            return replace(run, origin=run.origin | {"folded": why})
         found = measure(net, task, run.recipe.total_epochs - 1, precision)
     except ModuleNotFoundError as error:
         warnings.warn(f"Folding {run.path} was not measured: {error}.", stacklevel=2)
         return run
     seconds = round(time.monotonic() - start, 2)
     return replace(run, folded=found, cost=run.cost | {"folding_seconds": seconds})
+
+
+def _passes(run: Run, net: nn.Module) -> float:
+    """Examples that go through the network when it is measured."""
+    recipe, scored = run.recipe, run.data["test"] / run.recipe.phases
+    drawn = min(RECALIBRATION * recipe.batch_size, run.data["train"] / recipe.phases)
+    return len(all_thresholds(net)) * (2 * scored + drawn)
+
+
+def _seen(run: Run) -> float:
+    """Examples that it was trained on, each as often as it was seen."""
+    return run.recipe.total_epochs * run.data["train"] / run.recipe.phases
+
+
+def remeasured(
+    run: Run,
+    root: Path | str | None = None,
+    device: torch.device | str = "cpu",
+    source: str | Path | None = None,
+) -> Run:
+    """A recorded run with its foldings measured on its kept weights; its result stays as it is.
+
+    The kept weights are rounded, and the device may be another one than that of the training, so
+    at t = 1 the error can differ a little from the result; ``origin["folded"]`` says so.
+
+    Args:
+        run: a record with weights.
+        root: folder of records. Default ``data/runs`` of the checkout.
+        device: where to measure.
+        source: folder or archive to read the image set from.
+
+    Returns:
+        The run with new ``folded`` and the metric of its ``weights``; save it to keep them.
+
+    Raises:
+        ValueError: the run kept no weights, or was trained on other images of that name.
+        FileNotFoundError: the weights or the data set are not there.
+        Damaged: the weights are not those that were written.
+    """
+    net, place = run.network(root), torch.device(device)
+    task, precision = task_for(run.recipe, place, source), precision_for(place)
+    if task.facts()["checksum"] != run.data["checksum"]:
+        raise ValueError(
+            f"The record {run.path} was made with other images of the name {run.recipe.data!r}; "
+            "name those in source=."
+        )
+    last = run.recipe.total_epochs - 1
+    error = score(net, task, last, precision, place)
+    kept = replace(run, weights=run.weights | {run.metric: error})
+    if not banks(net):
+        return kept
+    kept = measured(kept, net, task, precision, always=True)
+    how = f"on {place.type} in {str(precision).removeprefix('torch.')}, from the kept weights"
+    return replace(kept, origin=run.origin | {"folded": how}) if kept.folded else kept
 
 
 def measure(

@@ -63,8 +63,11 @@ class FoldedModel(nn.Module):
 
     def to_bytes(self) -> bytes:
         """The content of the file that `save` writes."""
-        facts = replace(self.report, bytes_after=0).to_json()
-        return serialised(self, {"format": _FORMAT, "report": facts})
+        return serialised(self, self.metadata())
+
+    def metadata(self) -> dict[str, str]:
+        """What `load` needs beside the tensors; one entry, as safetensors shuffles several."""
+        return {_FORMAT: replace(self.report, bytes_after=0).to_json()}
 
     @classmethod
     def load(cls, path: str | Path, like: nn.Module | Callable[[], nn.Module] | str) -> FoldedModel:

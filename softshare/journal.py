@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from softshare.counting import count
+from softshare.folded_model import FoldedModel
 from softshare.origin import origin
 from softshare.precision import name_of
 from softshare.recipe import Recipe
@@ -47,6 +48,8 @@ class Journal:
             "groups": {label: list(bank.layers) for label, bank in banks(net).items()},
         }
         self.macs = size.macs
+        if isinstance(net, FoldedModel):
+            self.model["schedules"] = {g.group: list(g.schedule) for g in net.report.groups}
         names = ("epoch", "phase", "lr", "loss", metric)
         self.curves: dict[str, list[Any]] = {name: [] for name in names}
         self.coefficients: dict[str, Any] = {}
@@ -65,7 +68,7 @@ class Journal:
         epoch = self.epochs
         new = {
             "epoch": epoch + 1,
-            "phase": epoch // self.recipe.epochs + 1,
+            "phase": self.recipe.phase_at(epoch) + 1,
             "lr": self.recipe.lr_at(epoch),
             "loss": loss,
             self.metric: score,

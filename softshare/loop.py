@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from softshare.checkpoints import Checkpoint
 from softshare.engine import engine_for, tuned
@@ -37,6 +37,7 @@ class Training:
         watch: asked between epochs and between steps whether to leave. Default: never.
         precision: ``float32``, ``bfloat16``, or as `precision_for` chooses.
         engine: as `engine_for` takes it.
+        net: to start from. Default: the recipe's model, freshly drawn.
 
     Raises:
         ValueError: the checkpoint comes from another kind of device, or the engine cannot be had.
@@ -53,13 +54,15 @@ class Training:
         watch: Watch | None = None,
         precision: str | None = None,
         engine: str | None = None,
+        net: nn.Module | None = None,
     ) -> None:
         self.recipe, self.task, self.device, self.watch = recipe, task, device, watch
         self.checkpoint_seconds, self.progress = checkpoint_seconds, progress
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
-        with seeded(recipe.seed, device):
-            net = build(recipe.model, init=recipe.init, **task.model_settings)
+        if net is None:
+            with seeded(recipe.seed, device):
+                net = build(recipe.model, init=recipe.init, **task.model_settings)
         self.journal = Journal(recipe, net, task.metric, task.input_shape, device)
         self.data = task.facts()
         flops = 6.0 * (self.journal.macs or 0) * recipe.batch_size  # of a step, both ways

@@ -60,9 +60,12 @@ def place(run: Recorded, name: str, tables: dict[str, Any]) -> Place | None:
     Its row has its model, dropout and cutout. A model that is in no row stands in for the row
     that has its name but for the width, the nearest one ("wrn-28-1" for WRN 28-10), with a cutout
     of any size if the row has one. Any other is shown without a row if the table has its dropout
-    and cutout, and its data set or a model of its kind and depth.
+    and cutout, and its data set or a model of its kind and depth. A network that was folded and
+    tuned belongs in no table: it is another network than the one that its name names.
     """
     recipe, table = run.recipe, tables[name]
+    if tuned(recipe):
+        return None
     others = [other for key, other in tables.items() if key != name]
     if row := _row(recipe, table):
         return Place(row, own=True)
@@ -85,8 +88,13 @@ def stands_in(recipe: Any, row: dict[str, Any]) -> bool:
 
     A cutout of any size will do: 16 pixels are half of a CIFAR image, and all of a digit.
     """
-    alike = kind(recipe.model)[0] == kind(row["model"])[0]
+    alike = kind(recipe.model)[0] == kind(row["model"])[0] and not tuned(recipe)
     return alike and _options(row["options"]) == _trained(recipe)
+
+
+def tuned(recipe: Any) -> bool:
+    """Whether a recipe trains a folded network further, which is no row of the paper."""
+    return getattr(recipe, "tune", 0) > 0
 
 
 def kind(model: str | None) -> tuple[str, int]:

@@ -17,7 +17,7 @@ def serialised(net: nn.Module, metadata: dict[str, str] | None = None) -> bytes:
 
     tensors: dict[str, Tensor] = {}
     held: set[int] = set()
-    for name, tensor in _once(net).items():
+    for name, tensor in once(net).items():
         value = tensor.detach().cpu().contiguous()
         place = value.untyped_storage().data_ptr()
         tensors[name] = value.clone() if place in held else value  # views of one storage, as two
@@ -31,7 +31,7 @@ def read(path: Path, kind: str) -> tuple[dict[str, Tensor], str]:
     Raises:
         FileNotFoundError: there is none.
         Damaged: it is not what was written.
-        ValueError: its format is not `kind`.
+        ValueError: it is of another kind.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -43,12 +43,12 @@ def read(path: Path, kind: str) -> tuple[dict[str, Tensor], str]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise storage.Damaged(f"{path} is damaged, or no safetensors file: {error}.") from error
-    if facts.get("format") != kind:
+    if kind not in facts:
         raise ValueError(
-            f"{path} holds no folded model: its format is {facts.get('format')!r} instead of "
-            f"{kind!r}. FoldedModel.save() writes such files."
+            f"{path} holds no folded model: it has no entry {kind!r}, as files that "
+            "FoldedModel.save() writes have."
         )
-    return tensors, facts["report"]
+    return tensors, facts[kind]
 
 
 def fill(net: nn.Module, tensors: Mapping[str, Tensor]) -> None:
@@ -57,7 +57,7 @@ def fill(net: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     Raises:
         ValueError: its tensors have other names or shapes.
     """
-    expected = _once(net)
+    expected = once(net)
     if expected.keys() != tensors.keys():
         missing, more = expected.keys() - tensors.keys(), tensors.keys() - expected.keys()
         raise ValueError(f"the file lacks {sorted(missing)} and has besides {sorted(more)}")
@@ -71,7 +71,7 @@ def fill(net: nn.Module, tensors: Mapping[str, Tensor]) -> None:
             tensor.copy_(tensors[name])
 
 
-def _once(net: nn.Module) -> dict[str, Tensor]:
+def once(net: nn.Module) -> dict[str, Tensor]:
     """The tensors of a model's state under the first of their names."""
     first: dict[int, tuple[str, Tensor]] = {}
     for name, value in net.state_dict(keep_vars=True).items():

@@ -9,14 +9,17 @@ from softshare.records import Run
 
 
 def label(of: Run | Recipe) -> str:
-    """A model as the paper writes it, with a star for dropout.
+    """A model as the paper writes it, with a star for dropout; of a folded one, where and how long.
 
     Example:
         >>> label(Recipe("swrn-28-1", dropout=0.3)), label(Recipe("scnn-r", "shortest-paths"))
         ('SWRN 28-1*', 'SCNN-R')
+        >>> label(Recipe("swrn-28-1", fold=0.9, tune=3))
+        'SWRN 28-1 folded at 0.9, tuned 3'
     """
     recipe = of.recipe if isinstance(of, Run) else of
-    return _spaced(recipe.model) + ("*" if recipe.dropout else "")
+    name = _spaced(recipe.model) + ("*" if recipe.dropout else "")
+    return name + (f" folded at {recipe.fold:g}, tuned {recipe.tune}" if recipe.tune else "")
 
 
 def row_label(row: Any) -> str:

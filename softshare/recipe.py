@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
 from softshare.initialisation import INITS
@@ -39,6 +39,9 @@ class Recipe:
         recurrence: lambda_R, weight of the recurrence regulariser (Section 3.2).
         phases: of the curriculum (Section 4.4); 1 for images.
         examples: training examples (a phase); 0 for all there are.
+        fold: threshold in (0, 1] at which the network so trained is folded; 0 for not at all.
+        tune: epochs for which the folded network is trained further, at the last learning rate
+            of the schedule, on the last phase; 1 or more with `fold`, else 0.
 
     Raises:
         ValueError: a value outside its legal range.
@@ -70,6 +73,8 @@ class Recipe:
     recurrence: float = 0.0
     phases: int = 1
     examples: int = 0
+    fold: float = 0.0
+    tune: int = 0
 
     def __post_init__(self) -> None:
         try:
@@ -114,6 +119,11 @@ class Recipe:
                 f"{', '.join(PATH_MODELS)} train on {PATHS!r} and nothing else does; got model "
                 f"{self.model!r} with data {self.data!r}."
             )
+        if (self.fold > 0) != (self.tune > 0):
+            raise ValueError(
+                "fold and tune go together, a threshold and epochs of training after it; got "
+                f"fold={self.fold} and tune={self.tune}."
+            )
         unused, idle = ("cutout", 0) if self.data == PATHS else ("phases", 1)
         if getattr(self, unused) != idle:
             raise ValueError(
@@ -123,12 +133,28 @@ class Recipe:
 
     @property
     def total_epochs(self) -> int:
-        """Epochs of all phases."""
-        return self.epochs * self.phases
+        """Epochs of this run: of all phases, or those of fine-tuning a network trained before."""
+        return self.tune or self.epochs * self.phases
+
+    @property
+    def base(self) -> Recipe:
+        """The recipe of the network that is folded and tuned; of other runs, their own."""
+        return replace(self, fold=0.0, tune=0)
+
+    @property
+    def begin(self) -> int:
+        """Epochs of the schedule that lie before this run: 0, or all where it tunes."""
+        return self.base.total_epochs if self.tune else 0
+
+    def phase_at(self, epoch: int) -> int:
+        """The phase of an epoch of this run, both counted from 0."""
+        return min((self.begin + epoch) // self.epochs, self.phases - 1)
 
     def lr_at(self, epoch: int) -> float:
         """The learning rate in an epoch, counted from 0; of the first epoch, always `lr`."""
-        passed = sum(epoch >= max(1, round(m * self.total_epochs)) for m in self.milestones)
+        schedule = self.epochs * self.phases
+        at = schedule - 1 if self.tune else epoch
+        passed = sum(at >= max(1, round(m * schedule)) for m in self.milestones)
         return float(f"{self.lr * self.decay**passed:.12g}")
 
     def changes(self) -> dict[str, Any]:
@@ -240,9 +266,10 @@ _KINDS: dict[str, Any] = {
 _CHOICES = {"profile": PROFILES, "optimizer": ("sgd", "adam"), "init": INITS}
 _RANGES = {
     (1, 1_000_000): ("epochs", "batch_size", "phases"),
+    (0, 1_000_000): ("tune",),
     (0, 2**62): ("seed", "examples"),
     (0, 1_000): ("cutout", "lr", "weight_decay", "recurrence"),
-    (0, 1): ("decay", "momentum"),
+    (0, 1): ("decay", "momentum", "fold"),
     (0, 0.99): ("dropout",),
 }
 

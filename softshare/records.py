@@ -26,7 +26,8 @@ class Run:
 
     Attributes:
         recipe: what was asked for.
-        model: ``name``, ``parameters``, ``macs`` of one example's forward pass, ``groups``.
+        model: ``name``, ``parameters``, ``macs`` of one example's forward pass, ``groups``; of a
+            folded network ``schedules`` instead, the number of each layer's tie.
         data: ``name``, ``checksum`` of the content, numbers of ``train`` and ``test`` examples.
         curves: one list per quantity, one entry per epoch: ``epoch``, ``phase``, ``lr``, ``loss``
             and ``test_error`` in per cent or ``f1`` in [0, 1].

@@ -64,7 +64,7 @@ def figures() -> pd.DataFrame:
         if "models" in about or "model" in about:
             models = about["models"]["value"] if "models" in about else [about["model"]["value"]]
             data = about["data"]["value"] if "data" in about else None
-            shown = [run for run in runs if run.recipe.model in models]
+            shown = [r for r in runs if r.recipe.model in models and not r.recipe.tune]
             lines.append(
                 {
                     "figure": about["title"]["source"],

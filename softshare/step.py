@@ -60,8 +60,9 @@ class Step:
         self.net = net.to(self.device).to(memory_format=torch.channels_last)
         self.engine = engine
         self.optimizer = _optimizer(self.net, recipe, fused=self.device.type == "cuda")
-        self._loss, self._recurrence = loss, recipe.recurrence
         shared = banks(self.net).values()
+        self._loss = loss
+        self._recurrence = recipe.recurrence if shared else 0.0  # a folded network has no LSM
         self._coefficients = [bank.coefficients for bank in shared]
         if self.precision != torch.float32:
             for bank in shared:  # convolutions, which would each round their own

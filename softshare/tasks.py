@@ -99,7 +99,7 @@ class ImageTask:
         self.checksum = train.checksum
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        generator = _generator(self.recipe.seed, epoch, self.device)
+        generator = _generator(self.recipe.seed, self.recipe.begin + epoch, self.device)
         order = torch.randperm(len(self.images), generator=generator, device=self.device)
         for rows in order.split(self.recipe.batch_size):
             images = self.images[rows]
@@ -165,8 +165,8 @@ class PathTask:
         return self._drawn[held_out][1]
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        inputs, targets = self.examples(epoch // self.recipe.epochs)
-        generator = _generator(self.recipe.seed, epoch, self.device)
+        inputs, targets = self.examples(self.recipe.phase_at(epoch))
+        generator = _generator(self.recipe.seed, self.recipe.begin + epoch, self.device)
         order = torch.randperm(len(inputs), generator=generator, device=self.device)
         for rows in order.split(self.recipe.batch_size):
             yield inputs[rows].float(), targets[rows].float()
@@ -175,7 +175,7 @@ class PathTask:
         return F.binary_cross_entropy_with_logits(outputs.float(), targets)
 
     def score(self, predict: Callable[[Tensor], Tensor], epoch: int) -> float:
-        inputs, targets = self.examples(epoch // self.recipe.epochs, held_out=True)
+        inputs, targets = self.examples(self.recipe.phase_at(epoch), held_out=True)
         batches = inputs.split(_EVALUATION_BATCH)
         logits = torch.cat([predict(batch.float()) for batch in batches])
         return shortest_paths.f1(logits, targets).item()

@@ -17,10 +17,12 @@ from softshare.loop import Training
 from softshare.models import build
 from softshare.paths import checkpoints_root, runs_root
 from softshare.precision import precision_for
+from softshare.provenance import own_settings
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
 from softshare.sharing import banks
 from softshare.tasks import Task, task_for
+from softshare.tuning import folded_start
 from softshare.watch import Watch
 from softshare.weights import keep
 
@@ -88,13 +90,20 @@ def train(
         >>> run.path, len(run.curves["test_error"])
         ('digits/smoke/wrn-10-1+epochs=1+examples=64/seed0-881b39507f.json', 1)
     """
+
+    def base(recipe: Recipe) -> Run:
+        how: dict[str, Any] = {"source": source, "runs": runs, "device": device}
+        how |= {"progress": progress, "checkpoint_seconds": checkpoint_seconds, "watch": watch}
+        how |= {"precision": precision, "engine": engine}
+        return train(recipe.model, recipe.data, recipe.profile, **own_settings(recipe), **how)
+
     recipe, source = _asked(model, data, profile, source, settings)
     root = Path(runs) if runs is not None else runs_root()
     saved = checkpoint_of(recipe, runs)
     if source is None and (known := _recorded(recipe, root)) is not None:
         saved.unlink(missing_ok=True)  # of a process killed between record and removal
         return known
-    place = _device(device)
+    place = device_for(device)
     _check_model(recipe)
     precision_for(place, asked=precision)  # refused here, before any data are fetched
     engine_for(place, 0.0, 0, engine)
@@ -107,8 +116,10 @@ def train(
                 return _of_same_data(known, task)
             storage.sweep(saved)
             storage.sweep(root / recipe.path)
+            net = folded_start(recipe, root, base)
             training = Training(
-                recipe, task, place, saved, checkpoint_seconds, progress, watch, precision, engine
+                *(recipe, task, place, saved, checkpoint_seconds, progress, watch),
+                *(precision, engine, net),
             )
             run = _end(training, root)
             saved.unlink(missing_ok=True)
@@ -212,7 +223,16 @@ def _is_path(data: str) -> bool:
     return os.path.basename(data) != data or data.lower().endswith(SUFFIXES)
 
 
-def _device(wanted: str | torch.device | None) -> torch.device:
+def device_for(wanted: str | torch.device | None = None) -> torch.device:
+    """The device of a name; CUDA where there is one, else the CPU, if none is named.
+
+    Raises:
+        ValueError: no device of that name, or it is not here.
+
+    Example:
+        >>> device_for("cpu")
+        device(type='cpu')
+    """
     try:
         place = torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
     except RuntimeError:

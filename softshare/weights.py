@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from softshare import storage
+from softshare.folded_model import FoldedModel
+from softshare.model_file import once
 from softshare.models import build
 from softshare.paths import runs_root
 from softshare.records import Run
-from softshare.sharing import banks
 
 LIMIT = 4_000_000
 """Networks of fewer parameters keep their weights."""
@@ -44,9 +45,10 @@ def keep(
     """Writes the weights of a run's network beside its record, if the network is small.
 
     The record itself is not written: ``keep(run, net).save()`` does both, in the order in which a
-    crash between them leaves an old record and no wrong one. Weights are rounded to half
-    precision; coefficients, biases and batch normalisation, which are few, stay as they are, and
-    so does a tensor whose range half precision does not have.
+    crash between them leaves an old record and no wrong one. Kernels of convolutions are rounded
+    to half precision; what is left is small and stays as it is (coefficients, which decide what
+    folds, scales, biases, the classifier, batch normalisation), and so does a kernel whose range
+    half precision does not have.
 
     Args:
         run: the record of the network.
@@ -85,14 +87,16 @@ def keep(
             stacklevel=2,
         )
         return run
-    content = save(_rounded(net), metadata={"record": run.path})
-    facts: dict[str, Any] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    if score is not None:
-        facts[run.metric] = score(_filled(run, _tensors(content), "its own file"))
+    about = net.metadata() if isinstance(net, FoldedModel) else {"record": run.path}
+    content = save(_rounded(net), about)
     path = _place(run, root)
     storage.sweep(path)
     storage.write(path, content)
-    return replace(run, weights=facts)
+    facts: dict[str, Any] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    kept = replace(run, weights=facts)
+    if score is not None:
+        facts[run.metric] = score(network(kept, root))
+    return kept
 
 
 def network(run: Run, root: Path | str | None = None) -> nn.Module:
@@ -125,7 +129,10 @@ def network(run: Run, root: Path | str | None = None) -> nn.Module:
             f"The weights {path} are damaged, or of another run: their checksum is not the "
             f"record's. {again}"
         )
-    return _filled(run, _tensors(content), str(path))
+    tensors = _tensors(content)
+    if run.recipe.tune:
+        return FoldedModel.load(path, like=_blank(run, tensors)).eval()
+    return _filled(run, tensors, str(path))
 
 
 def _place(run: Run, root: Path | str | None) -> Path:
@@ -144,12 +151,11 @@ def _tensors(content: bytes) -> dict[str, Tensor]:
 
 
 def _rounded(net: nn.Module) -> dict[str, Tensor]:
-    """The network's tensors for the file: on the CPU, those of rank 2 or more in half precision."""
-    exact = {id(bank.coefficients) for bank in banks(net).values()}
+    """The network's tensors for the file: on the CPU, kernels in half precision."""
     found = {}
-    for name, tensor in net.state_dict(keep_vars=True).items():
-        value = tensor.detach().cpu().contiguous()
-        if value.dim() > 1 and value.is_floating_point() and id(tensor) not in exact:
+    for name, tensor in once(net).items():
+        value = tensor.detach().cpu().contiguous().clone()
+        if value.dim() > 3 and value.is_floating_point():
             half = value.half()
             if (half.to(value.dtype) - value).norm() <= _ROUNDING * value.norm():
                 value = half
@@ -159,6 +165,18 @@ def _rounded(net: nn.Module) -> dict[str, Tensor]:
 
 def _filled(run: Run, tensors: Mapping[str, Tensor], source: str) -> nn.Module:
     """A network of the run's name with these tensors."""
+    net = _blank(run, tensors)
+    try:
+        net.load_state_dict({name: tensor.detach() for name, tensor in tensors.items()})
+    except RuntimeError as error:
+        raise ValueError(
+            f"The tensors of {source} are not those of {run.recipe.model}: {error}"
+        ) from error
+    return net.eval()
+
+
+def _blank(run: Run, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """A network of the run's name, for as many classes and channels as the tensors have."""
     settings: dict[str, int] = {}
     if "fc.bias" in tensors:
         settings["num_classes"] = len(tensors["fc.bias"])
@@ -166,11 +184,4 @@ def _filled(run: Run, tensors: Mapping[str, Tensor], source: str) -> nn.Module:
         settings["in_channels"] = tensors["conv.weight"].shape[1]
     recipe = run.recipe
     with torch.random.fork_rng([]):
-        net = build(recipe.model, dropout=recipe.dropout, init=recipe.init, **settings)
-    try:
-        net.load_state_dict({name: tensor.detach() for name, tensor in tensors.items()})
-    except RuntimeError as error:
-        raise ValueError(
-            f"The tensors of {source} are not those of {recipe.model}: {error}"
-        ) from error
-    return net.eval()
+        return build(recipe.model, dropout=recipe.dropout, init=recipe.init, **settings)

@@ -51,6 +51,7 @@ RECIPES = [
         examples=1000,
     ),
     for_profile("cnn", milestones=(), phases=2),
+    for_profile("swrn-28-10-2", "cifar10-jpeg", "fast", fold=0.9, tune=3),
 ]
 Captured = pytest.CaptureFixture[str]
 
@@ -416,7 +417,7 @@ def test_help_names_every_command(capsys: Captured) -> None:
         main(["--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
-    for name in ("train", "data", "runs"):
+    for name in ("train", "data", "runs", "fold"):
         assert re.search(rf"^    {name} ", text, re.MULTILINE)
         with pytest.raises(SystemExit) as caught:
             main([name, "--help"])

@@ -173,7 +173,7 @@ def test_recalibration_takes_so_many_batches_and_no_more(monkeypatch: pytest.Mon
 # ----------------------------------------------------------------------------------------- records
 
 
-SETTINGS: dict[str, Any] = {"profile": "smoke", "examples": 96, "epochs": 2, "progress": False}
+SETTINGS: dict[str, Any] = {"profile": "smoke", "examples": 384, "epochs": 4, "progress": False}
 
 
 def test_a_run_records_its_foldings_and_nothing_else_changes(
@@ -190,6 +190,22 @@ def test_a_run_records_its_foldings_and_nothing_else_changes(
     other = train("swrn-16-1-2", **SETTINGS, runs=tmp_path / "2" / "runs", device="cpu")
     for name in ("curves", "result", "coefficients", "model", "data", "weights"):
         assert getattr(run, name) == getattr(other, name)
+
+
+def test_a_trial_run_is_not_measured_and_says_so(tmp_path: Path) -> None:
+    """At 96 examples, scoring each folding would take longer than training did."""
+    settings = SETTINGS | {"examples": 96, "epochs": 1}
+    run = train("swrn-16-1-2", **settings, runs=tmp_path / "runs", device="cpu")
+    assert run.folded == []
+    assert run.origin["folded"].startswith("not measured, as it would take longer")
+    assert "folding_seconds" not in run.cost
+    again = folded_error.remeasured(run, tmp_path / "runs")
+    assert again.folded[0]["threshold"] == 1.0
+    assert again.folded[0]["test_error"] == again.weights["test_error"]
+    assert again.origin["folded"] == "on cpu in float32, from the kept weights"
+    assert again.cost["folding_seconds"] > 0
+    for name in ("result", "curves", "coefficients", "recipe", "model", "data"):
+        assert getattr(again, name) == getattr(run, name)
 
 
 def test_a_plain_network_has_no_foldings(tmp_path: Path) -> None:

@@ -69,8 +69,9 @@ def test_each_field_changes_the_key_and_the_path() -> None:
         "recurrence": 0.01,
         "examples": 100,
     }
-    assert {*other, "phases"} == {f.name for f in fields(Recipe)}
+    assert {*other, "phases", "fold", "tune"} == {f.name for f in fields(Recipe)}
     recipes = [base, *(replace(base, **{name: value}) for name, value in other.items())]
+    recipes += [replace(base, fold=f, tune=t) for f, t in ((0.9, 1), (0.9, 2), (0.8, 1))]
     for one, two in combinations(recipes, 2):
         assert one.key != two.key
         assert one.path != two.path
@@ -100,6 +101,20 @@ def test_the_first_epoch_has_the_initial_rate_however_short_the_run() -> None:
         rates = [Recipe("wrn-28-1", epochs=epochs).lr_at(epoch) for epoch in range(epochs)]
         assert rates[0] == 0.1
         assert rates == sorted(rates, reverse=True)
+
+
+def test_fine_tuning_goes_on_where_the_schedule_ended() -> None:
+    for base in (for_profile("swrn-28-10-2"), for_profile("scnn", profile="fast")):
+        recipe = replace(base, fold=0.9, tune=7)
+        assert recipe.base == base == base.base
+        assert (base.begin, recipe.begin) == (0, base.total_epochs)
+        assert recipe.total_epochs == 7
+        assert [recipe.lr_at(epoch) for epoch in range(7)] == [base.lr_at(recipe.begin - 1)] * 7
+        assert {recipe.phase_at(epoch) for epoch in range(7)} == {base.phases - 1}
+    phases = [for_profile("scnn", epochs=2).phase_at(epoch) for epoch in range(10)]
+    assert phases == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    late = Recipe("wrn-28-1", epochs=4, milestones=(1.0,), fold=0.5, tune=2)
+    assert late.lr_at(1) == 0.1, "a milestone at the very end changes nothing"
 
 
 def test_the_shortest_path_schedule_is_the_papers() -> None:
@@ -204,6 +219,18 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"model": "scnn"},
         "cnn, scnn, scnn-r train on 'shortest-paths' and nothing else does; got model 'scnn' with "
         "data 'cifar10'.",
+    ),
+    ({"fold": 1.5, "tune": 1}, "fold must lie between 0 and 1; got 1.5."),
+    ({"fold": 0.9, "tune": -1}, "tune must lie between 0 and 1e+06; got -1."),
+    (
+        {"fold": 0.9},
+        "fold and tune go together, a threshold and epochs of training after it; got fold=0.9 and "
+        "tune=0.",
+    ),
+    (
+        {"tune": 3},
+        "fold and tune go together, a threshold and epochs of training after it; got fold=0.0 and "
+        "tune=3.",
     ),
     ({"phases": 2}, "phases has no meaning for 'cifar10'; got 2. Leave it at 1."),
     (
