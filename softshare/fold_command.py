@@ -96,9 +96,7 @@ def _found(record: str, root: Path) -> tuple[Run, Path]:
     run = Run.load(path)
     above = path.as_posix().removesuffix(run.path)
     if above == path.as_posix():
-        raise ValueError(
-            f"{record} holds another run than its name says: {run.path}. Move it there."
-        )
+        raise ValueError(f"{record} is not in its place, which ends in {run.path}. Move it there.")
     return run, Path(above)
 
 
