@@ -237,7 +237,12 @@ def path_example(inputs: Tensor, cells: Tensor, ax: Axes | None = None) -> Axes:
     return ax
 
 
-_NAMES = {"test_error": "test error (%)", "f1": "F1", "loss": "training loss"}
+_NAMES = {
+    "test_error": "test error (%)",
+    "f1": "F1",
+    "f1_recalibrated": "F1, batch norm. anew",
+    "loss": "training loss",
+}
 
 
 def _line_label(row: Any) -> str:

@@ -79,13 +79,14 @@ class Reproduction:
         """Shared networks against their twins, by `softshare.findings.contrasts`."""
         return findings.contrasts(self.runs, self.target)
 
-    def curves(self) -> Axes | None:
-        """The metric of the best runs against the epoch; None without runs."""
-        return plots.curves(self.best()) if self.runs else None
+    def curves(self, metric: str | None = None) -> Axes | None:
+        """A metric of the best runs against the epoch; None where none has it."""
+        runs = [run for run in self.best() if not metric or metric in run.curves]
+        return plots.curves(runs, metric) if runs else None
 
-    def phases(self, epoch: int = -1) -> pd.DataFrame:
+    def phases(self, epoch: int = -1, metric: str | None = None) -> pd.DataFrame:
         """F1 of the best runs in each phase, by `softshare.curriculum.phase_scores`."""
-        return phase_scores(self.best(), epoch)
+        return phase_scores(self.best(), epoch, metric)
 
     def similarities(self, epochs: Sequence[int] | None = None) -> list[Axes]:
         """The LSMs of the soft-shared networks among the best runs, one figure a network.

@@ -268,6 +268,24 @@ def test_curve_sentences_order_the_networks_by_numbers_of_the_curves(paths: list
     assert "fell by more than" not in text
 
 
+def test_networks_are_compared_by_the_steadier_curve_where_all_have_it(paths: list[Run]) -> None:
+    for run in paths:
+        run.curves["f1_recalibrated"] = [1 - f1 for f1 in run.curves["f1"]]
+    text = "\n".join(curve_sentences(paths))
+    assert "F1 at the end of the last phase: SCNN 0.800, CNN 0.500." in text
+    anew = "F1, batch normalisation estimated anew,"
+    assert f"{anew} at the end of the last phase: CNN 0.500, SCNN 0.200." in text
+    assert f"{anew} after the very first epoch: CNN 0.800, SCNN 0.750." in text
+    assert f"{anew} after the first epoch of a new phase, mean over phases 2 on: CNN 0.7" in text
+    last = phase_scores(paths).set_index("model")["phase 2"]
+    as_it_is = phase_scores(paths, metric="f1").set_index("model")["phase 2"]
+    assert last.to_dict() == pytest.approx({"CNN": 0.5, "SCNN": 0.2})
+    assert as_it_is.to_dict() == pytest.approx({"CNN": 0.5, "SCNN": 0.8})
+    del paths[0].curves["f1_recalibrated"]
+    assert "estimated anew" not in "\n".join(curve_sentences(paths))
+    assert phase_scores(paths).set_index("model")["phase 2"].equals(as_it_is)
+
+
 def test_a_collapse_inside_a_phase_is_told_one_between_phases_is_not(make_run: Make) -> None:
     recipe = for_profile("cnn", profile="fast", phases=2, epochs=3)
     told = curve_sentences([make_run(recipe, curve=[0.9, 0.5, 0.9, 0.1, 0.5, 0.1])])
