@@ -184,14 +184,32 @@ def folded_size(net: nn.Module, parts: dict[str, Folding]) -> int:
     return total
 
 
-def recalibrate(net: nn.Module, task: Task, epoch: int, precision: torch.dtype) -> None:
+def recalibrated_score(
+    net: nn.Module, task: Task, epoch: int, precision: torch.dtype, batches: int = 10
+) -> float:
+    """The metric with the statistics of batch normalisation estimated anew; `net` stays as it is.
+
+    They come from the first `batches` batches of training examples of the epoch.
+    """
+    twin = copy.deepcopy(net)
+    recalibrate(twin, task, epoch, precision, batches)
+    return task.score(predictor(twin, precision), epoch)
+
+
+def recalibrate(
+    net: nn.Module,
+    task: Task,
+    epoch: int,
+    precision: torch.dtype,
+    most: int = RECALIBRATION,
+) -> None:
     """Estimates the statistics of batch normalisation anew, in place, as `measure` explains."""
     norms = [module for module in net.modules() if isinstance(module, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     net.eval()
     for norm in norms:
         norm.train()
-    batches = islice(task.batches(epoch), RECALIBRATION)
+    batches = islice(task.batches(epoch), most)
     for number, (inputs, _) in enumerate(batches, start=1):
         for norm in norms:
             norm.momentum = 1 / number  # a plain average, and the first batch replaces what was

@@ -63,18 +63,19 @@ class Journal:
         """How many are done."""
         return len(self.curves["epoch"])
 
-    def note(self, loss: float, score: float, seconds: float) -> None:
-        """One epoch more."""
+    def note(self, loss: float, scores: dict[str, float], seconds: float) -> None:
+        """One epoch more; `scores` holds the metric and what else is measured with it."""
         epoch = self.epochs
         new = {
             "epoch": epoch + 1,
             "phase": self.recipe.phase_at(epoch) + 1,
             "lr": self.recipe.lr_at(epoch),
             "loss": loss,
-            self.metric: score,
+            **scores,
         }
         for name, value in new.items():
-            self.curves[name].append(value)
+            if name in self.curves or not epoch:  # a checkpoint may be older than a curve
+                self.curves.setdefault(name, []).append(value)
         self.seconds += seconds
         if epoch + 1 in (*KEPT_EPOCHS, self.recipe.total_epochs):
             self._keep(epoch + 1)

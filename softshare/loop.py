@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from softshare.checkpoints import Checkpoint
 from softshare.engine import engine_for, tuned
+from softshare.folded_error import recalibrated_score
 from softshare.journal import Journal
 from softshare.models import build
 from softshare.precision import PRECISIONS, precision_for, seeded
@@ -100,10 +101,11 @@ class Training:
             for epoch in range(done, total):
                 self._leave_if_due(seconds)
                 start = time.monotonic()
-                loss, score = self._epoch(epoch, bar)
+                loss, scores = self._epoch(epoch, bar)
                 seconds = time.monotonic() - start
-                self.journal.note(loss, score, seconds)
-                bar.set_postfix({"loss": f"{loss:.3g}", self.task.metric: f"{score:.4g}"})
+                self.journal.note(loss, scores, seconds)
+                shown = {"loss": f"{loss:.3g}"} | {n: f"{x:.4g}" for n, x in scores.items()}
+                bar.set_postfix(shown)
                 if epoch + 1 < total and time.monotonic() - written >= self.checkpoint_seconds:
                     self._save()
                     written = time.monotonic()
@@ -115,7 +117,7 @@ class Training:
             self._save()
         return self.journal.run(self.data, self.step.precision, self.step.engine)
 
-    def _epoch(self, epoch: int, bar: Any) -> tuple[float, float]:
+    def _epoch(self, epoch: int, bar: Any) -> tuple[float, dict[str, float]]:
         self.net.train()
         self.step.set_rate(self.recipe.lr_at(epoch))
         losses = torch.zeros(self.task.steps, device=self.device)
@@ -130,7 +132,11 @@ class Training:
         score, sound = self._score(epoch)
         if not sound:
             self._refuse("output", f"in the last step of epoch {epoch + 1}", epoch)
-        return losses.mean().item(), score
+        scores = {self.task.metric: score}
+        if self.task.recalibrated:
+            again = recalibrated_score(self.net, self.task, epoch, self.step.precision)
+            scores[f"{self.task.metric}_recalibrated"] = again
+        return losses.mean().item(), scores
 
     def _score(self, epoch: int) -> tuple[float, bool]:
         """The metric, and whether all outputs were numbers: the last step may have broken them."""

@@ -14,7 +14,14 @@ from torch import Tensor, nn
 
 import softshare as ss
 from softshare import folded_error, tasks
-from softshare.folded_error import all_thresholds, fold_in_place, folded_size, measure, recalibrate
+from softshare.folded_error import (
+    all_thresholds,
+    fold_in_place,
+    folded_size,
+    measure,
+    recalibrate,
+    recalibrated_score,
+)
 from softshare.recipe import for_profile
 from softshare.records import Run
 from softshare.sharing import banks
@@ -158,12 +165,11 @@ def test_recalibration_sees_training_batches_alone(monkeypatch: pytest.MonkeyPat
     assert one.bn.momentum == net.bn.momentum
 
 
-def test_recalibration_takes_so_many_batches_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recalibration_takes_so_many_batches_and_no_more() -> None:
     net, task, last = learnt("swrn-16-1")
-    monkeypatch.setattr(folded_error, "RECALIBRATION", 2)
     seen: list[Tensor] = []
     handle = net.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
-    recalibrate(net, task, last, torch.float32)
+    recalibrate(net, task, last, torch.float32, most=2)
     handle.remove()
     first = [inputs for inputs, _ in task.batches(last)][:2]
     assert len(seen) == 2
@@ -223,3 +229,58 @@ def test_without_scipy_training_goes_on_and_says_so(
         run = train("swrn-16-1-2", **SETTINGS, runs=tmp_path / "runs", device="cpu")
     assert run.folded == []
     assert run.weights
+
+
+# --- The second score of the curriculum --------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["swrn-16-1", "scnn"])
+def test_a_recalibrated_score_is_that_of_cumulative_averages(name: str) -> None:
+    net, task, epoch = learnt(name)
+    before = copy.deepcopy(net.state_dict())
+    score = recalibrated_score(net, task, epoch, torch.float32, batches=2)
+    assert all(torch.equal(before[n], value) for n, value in net.state_dict().items())
+    twin = copy.deepcopy(net).eval()
+    for norm in (m for m in twin.modules() if isinstance(m, nn.BatchNorm2d)):
+        norm.reset_running_stats()
+        norm.momentum = None  # PyTorch's own cumulative average
+        norm.train()
+    batches = [inputs for inputs, _ in task.batches(epoch)][:2]
+    with torch.no_grad():
+        for inputs in batches:
+            twin(inputs)
+    assert score == pytest.approx(task.score(predictor(twin.eval(), torch.float32), epoch))
+
+
+def test_the_curriculum_tells_its_score_twice_and_images_once(tmp_path: Path) -> None:
+    paths = train(
+        "scnn",
+        "shortest-paths",
+        "smoke",
+        epochs=2,
+        phases=1,
+        examples=4,
+        batch_size=2,
+        progress=False,
+        runs=tmp_path,
+        device="cpu",
+    )
+    images = train(
+        "wrn-10-1",
+        "digits",
+        "smoke",
+        epochs=1,
+        examples=64,
+        progress=False,
+        runs=tmp_path,
+        device="cpu",
+    )
+    assert len(paths.curves["f1_recalibrated"]) == len(paths.curves["f1"]) == 2
+    assert all(0 <= f1 <= 1 for f1 in paths.curves["f1_recalibrated"])
+    assert list(images.curves) == ["epoch", "phase", "lr", "loss", "test_error"]
+    net, root = (
+        paths.network(tmp_path),
+        for_profile("scnn", epochs=2, phases=1, examples=4, batch_size=2),
+    )
+    again = recalibrated_score(net, task_for(root, CPU), 1, torch.float32)
+    assert again == pytest.approx(paths.curves["f1_recalibrated"][-1], abs=0.02)  # half precision
