@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from softshare import storage
 from softshare.block_loops import loop_blocks
@@ -60,6 +60,27 @@ class FoldedModel(nn.Module):
             ['0_to_2.body.bias', '0_to_2.body.weight_scale', '0_to_2.body.weight_tie']
         """
         storage.write(Path(path), self.to_bytes())
+
+    def to_onnx(
+        self,
+        path: str | Path,
+        example: Tensor | tuple[Tensor, ...] | None = None,
+        unrolled: bool = False,
+    ) -> Path:
+        """Writes an ONNX file in which weights stand once and loops as loops.
+
+        Takes and returns what `softshare.export.to_onnx` does.
+
+        Example:
+            >>> import softshare as ss, tempfile, torch
+            >>> net = ss.share(nn.Sequential(*[nn.Linear(4, 4) for _ in range(3)]), templates=1)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     ss.fold(net).to_onnx(f"{folder}/small.onnx", torch.zeros(1, 4)).name
+            'small.onnx'
+        """
+        from softshare.export import to_onnx
+
+        return to_onnx(self, path, example, unrolled)
 
     def to_bytes(self) -> bytes:
         """The content of the file that `save` writes."""

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from softshare.scanning import scanned, scans
 from softshare.stacking import Slot, stack
 
 
@@ -24,6 +25,10 @@ class Loop(nn.Module):
     has in the body; those of rank 4 or more, which have a memory format, are joined along their
     first axis instead, ``(count · o, i, h, w)``. BN keeps, and updates in training, running
     statistics for each iteration. Iterations may contain loops.
+
+    ``torch.export`` under ``torch.no_grad()`` and in eval mode writes a loop as PyTorch's
+    ``scan``, its body once. With gradients, in training mode, and where the body returns another
+    shape than it takes, it writes the iterations one after the other.
 
     Args:
         iterations: two or more modules of equal structure, in the order in which they run; each
@@ -67,9 +72,12 @@ class Loop(nn.Module):
     def forward(self, x: Any) -> Any:
         places = [(slot.held(self.body), slot.name) for slot in self._slots]
         stacks = [tensors[name] for tensors, name in places]
-        rows = [
-            _rows(whole, slot, self.count) for whole, slot in zip(stacks, self._slots, strict=True)
-        ]
+        if scans(self.body):
+            whole = [s.rows(t, self.count) for s, t in zip(self._slots, stacks, strict=True)]
+            named = dict(zip(map(str, self._slots), whole, strict=True))
+            if (last := scanned(self.body, named, self.count, x)) is not None:
+                return last
+        rows = [_rows(slot, t, self.count) for slot, t in zip(self._slots, stacks, strict=True)]
         try:
             for t in range(self.count):
                 for (tensors, name), own in zip(places, rows, strict=True):
@@ -103,7 +111,36 @@ class Loop(nn.Module):
         return f"count={self.count}"
 
 
-def _rows(whole: Tensor, slot: Slot, count: int) -> Sequence[Tensor]:
+def unrolled(net: nn.Module) -> nn.Module:
+    """A copy of a model in which the iterations of every loop follow one another.
+
+    Args:
+        net: a module that has loops, at any depth; it stays as it is.
+
+    Returns:
+        A deep copy, same function, with an nn.Sequential in the place of each loop. What
+        iterations have in common is still the same parameter in each.
+
+    Example:
+        >>> net = unrolled(nn.Sequential(Loop([nn.BatchNorm1d(4), nn.BatchNorm1d(4)])))
+        >>> net
+        Sequential(
+          (0): Sequential(
+            (0): BatchNorm1d(4, ...)
+            (1): BatchNorm1d(4, ...)
+          )
+        )
+    """
+    if isinstance(net, Loop):
+        return nn.Sequential(*map(unrolled, net.unrolled()))
+    net = copy.deepcopy(net)
+    while loops := [path for path, module in net.named_modules() if isinstance(module, Loop)]:
+        loop: Any = net.get_submodule(loops[0])
+        net.set_submodule(loops[0], nn.Sequential(*loop.unrolled()))
+    return net
+
+
+def _rows(slot: Slot, whole: Tensor, count: int) -> Sequence[Tensor]:
     rows = slot.rows(whole, count).unbind(0)
     compiling = torch.compiler.is_compiling()
     if slot.kind == "_buffers" and torch.is_grad_enabled() and not compiling:
