@@ -137,8 +137,8 @@ class Diagram:
                 self.forward.append(_arrow(start, end, middle))
             else:
                 outside = self.weights[-1].left + self.weights[-1].width + _SIDE / 2
-                end = outside if edge.target > n else b.x - b.width / 4
-                arcs.append((a.x + a.width / 4, end, edge))
+                end = outside if edge.target > n else b.x - b.width * 0.36
+                arcs.append((a.x + a.width * 0.36, end, edge))
         self.arcs, self.depth = [], 0
         taken: list[tuple[float, float, int]] = []
         for start, end, edge in sorted(arcs, key=lambda arc: abs(arc[0] - arc[1])):
