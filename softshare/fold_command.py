@@ -18,7 +18,7 @@ def fold_parser(adding: Any, prog: str, status: str) -> argparse.ArgumentParser:
     parser = adding.add_parser(
         "fold",
         allow_abbrev=False,
-        usage=f"{prog} fold RECORD [--threshold T] [--out FILE] | --measure",
+        usage=f"{prog} fold RECORD [--threshold T] [--out FILE] [--onnx FILE] | --measure",
         help="fold the network of a record into loops, save it, measure it",
         description=(
             "Folds the network whose weights stand beside a record: layers at least as similar as "
@@ -32,6 +32,7 @@ def fold_parser(adding: Any, prog: str, status: str) -> argparse.ArgumentParser:
         "--threshold", type=float, metavar="T", help="similarity from 0 to 1. Default 0.95"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="save the folded network here")
+    parser.add_argument("--onnx", type=Path, metavar="FILE", help="export it as ONNX here")
     parser.add_argument(
         "--measure", action="store_true", help="measure every folding, into the record"
     )
@@ -50,7 +51,7 @@ def check(arguments: argparse.Namespace) -> None:
         ValueError: with the sentence.
     """
     if arguments.measure:
-        for name in ("threshold", "out"):
+        for name in ("threshold", "out", "onnx"):
             if getattr(arguments, name) is not None:
                 raise ValueError(
                     f"--measure takes every threshold and saves no network: no --{name}"
@@ -80,6 +81,11 @@ def _fold(arguments: argparse.Namespace) -> None:
     if arguments.out:
         folded.save(arguments.out)
         print(f"saved {arguments.out}, {arguments.out.stat().st_size} bytes")
+    if arguments.onnx:
+        from softshare.export import to_onnx
+
+        to_onnx(folded, arguments.onnx)
+        print(f"exported {arguments.onnx}, {arguments.onnx.stat().st_size} bytes")
 
 
 def _found(record: str, root: Path) -> tuple[Run, Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from softshare.__main__ import main
 from softshare.folded_model import FoldedModel
@@ -61,6 +62,22 @@ def test_it_prints_the_report_and_saves_the_network(folder: Path, capsys: Captur
     assert main(["fold", run.path]) == 0
     assert capsys.readouterr().out.startswith("Folded at similarity 0.95: ")
     assert Run.load(record(folder)) == run, "the record is as it was"
+
+
+def test_it_exports_the_network(folder: Path, capsys: Captured) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    run = Run.load(record(folder))
+    words = ["fold", run.path, "--threshold", "0.01", "--onnx", "small.onnx"]
+    assert main(words) == 0
+    size = Path("small.onnx").stat().st_size
+    assert capsys.readouterr().out.endswith(f"exported small.onnx, {size} bytes\n")
+    session = runtime.InferenceSession("small.onnx", providers=["CPUExecutionProvider"])
+    folded = fold(run.network(folder), 0.01)
+    x = torch.randn(3, *folded.input_shape)
+    (out,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    with torch.no_grad():
+        assert torch.allclose(torch.from_numpy(out), folded(x), rtol=1e-3, atol=1e-4)
 
 
 def test_measuring_fills_the_record_and_changes_no_result(folder: Path, capsys: Captured) -> None:

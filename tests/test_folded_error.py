@@ -284,3 +284,17 @@ def test_the_curriculum_tells_its_score_twice_and_images_once(tmp_path: Path) ->
     )
     again = recalibrated_score(net, task_for(root, CPU), 1, torch.float32)
     assert again == pytest.approx(paths.curves["f1_recalibrated"][-1], abs=0.02)  # half precision
+
+
+@pytest.mark.parametrize("name", ["swrn-28-1-3", "swrn-16-1"])
+def test_the_lines_are_those_of_the_folded_models(name: str) -> None:
+    """Weights in place against the network that really loops."""
+    net, task, last = learnt(name)
+    for line in measure(net, task, last)[::3]:
+        folded = ss.fold(net, line["threshold"], inputs=None)
+        assert line["parameters"] == folded.report.parameters_after
+        error = task.score(predictor(folded, torch.float32), last)
+        assert line["test_error"] == pytest.approx(error, abs=0.3), "an image or none"
+        recalibrate(folded, task, last, torch.float32)
+        error = task.score(predictor(folded, torch.float32), last)
+        assert line["test_error_recalibrated"] == pytest.approx(error, abs=0.3)
