@@ -71,6 +71,7 @@ def quartiles(values: Sequence[float]) -> list[float]:
 
 
 def _calls(work: Callable[[], object], device: torch.device) -> int:
-    first = once(work, device)
-    steady = first if first > 50 * LEAST else once(work, device)
+    first = once(work, device)  # on a GPU it also loads libraries, compiles and records
+    long = device.type == "cpu" and first > 50 * LEAST
+    steady = first if long else once(work, device)
     return max(1, round(LEAST / max(steady, 1e-9)))
