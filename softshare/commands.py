@@ -16,6 +16,7 @@ from softshare.flags import add_recipe
 from softshare.fold_command import check, fold_parser
 from softshare.paths import data_root, runs_root
 from softshare.precision import PRECISIONS
+from softshare.processes import speaks
 from softshare.recipe import PATHS, Recipe
 from softshare.records import Run, load_runs
 from softshare.training import recipe_for, train
@@ -163,6 +164,8 @@ def _train(arguments: argparse.Namespace) -> None:
         precision=arguments.precision,
         engine=arguments.engine,
     )
+    if not speaks():
+        return
     epochs = f"{run.recipe.total_epochs} epoch" + "s" * (run.recipe.total_epochs > 1)
     print(
         f"{run.recipe.model} on {run.recipe.data}, {run.profile}, seed {run.seed}: {_result(run)} "

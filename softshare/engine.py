@@ -32,11 +32,11 @@ def engine_for(
         steps: that are left.
         asked: one of `ENGINES`, or ``auto``. Default: the environment's ``SOFTSHARE_ENGINE``, else
             ``auto``.
-        alone: whether this process has the network for itself; gradients that travel between
-            processes are not captured.
+        alone: whether this process has the network for itself; where gradients travel between
+            processes, steps are eager.
 
     Raises:
-        ValueError: an unknown engine, or CUDA graphs without CUDA.
+        ValueError: an unknown engine, or one that cannot be had here.
 
     Example:
         >>> gpu = torch.device("cuda")
@@ -51,9 +51,11 @@ def engine_for(
     cuda = device.type == "cuda"
     if "graphs" in asked and not (cuda and alone):
         raise ValueError(f"CUDA graphs need a GPU and one process; got engine={asked!r}.")
+    if not alone and asked not in ("auto", "eager"):
+        raise ValueError(f"Several processes train eagerly; got engine={asked!r}.")
     if asked != "auto":
         return asked
-    compiled = cuda and _SAVED * steps * flops / _RATE > _COMPILE
+    compiled = cuda and alone and _SAVED * steps * flops / _RATE > _COMPILE
     graphs = cuda and alone and flops < _LAUNCHES
     return " ".join(["compiled"] * compiled + ["graphs"] * graphs) or "eager"
 

@@ -16,6 +16,7 @@ from softshare.folded_error import recalibrated_score
 from softshare.journal import Journal
 from softshare.models import build
 from softshare.precision import PRECISIONS, precision_for, seeded
+from softshare.processes import ALONE, Processes
 from softshare.recipe import Recipe
 from softshare.records import Run
 from softshare.step import Step
@@ -38,6 +39,8 @@ class Training:
         watch: asked between epochs and between steps whether to leave. Default: never.
         precision: ``float32``, ``bfloat16``, or as `precision_for` chooses.
         engine: as `engine_for` takes it.
+        processes: that train the network together. The first one's checkpoint is read, and it
+            alone writes any.
         net: to start from. Default: the recipe's model, freshly drawn.
 
     Raises:
@@ -55,10 +58,12 @@ class Training:
         watch: Watch | None = None,
         precision: str | None = None,
         engine: str | None = None,
+        processes: Processes = ALONE,
         net: nn.Module | None = None,
     ) -> None:
         self.recipe, self.task, self.device, self.watch = recipe, task, device, watch
-        self.checkpoint_seconds, self.progress = checkpoint_seconds, progress
+        self.checkpoint_seconds, self.processes = checkpoint_seconds, processes
+        self.progress = progress and processes.rank == 0
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         if net is None:
@@ -71,7 +76,7 @@ class Training:
         self.checkpoint = Checkpoint(
             saved, recipe, net, self.data["checksum"], device, chosen, precision in PRECISIONS
         )
-        state = self.checkpoint.load()
+        state = processes.first(self.checkpoint.load)
         if state is not None:
             self.journal.load_state(state)
         left = (recipe.total_epochs - self.journal.epochs) * task.steps
@@ -80,8 +85,9 @@ class Training:
             recipe,
             task.loss,
             device,
-            self.checkpoint.precision,
-            engine_for(device, flops, left, engine),
+            processes.first(lambda: self.checkpoint.precision),
+            engine_for(device, flops, left, engine, alone=processes.size == 1),
+            processes,
         )
         if state is not None:
             self.step.load_state(state)
@@ -121,20 +127,24 @@ class Training:
         self.net.train()
         self.step.set_rate(self.recipe.lr_at(epoch))
         losses = torch.zeros(self.task.steps, device=self.device)
-        with seeded(self.recipe.seed * 1_000_003 + epoch + 1 + _DROPOUT, self.device):
+        masks = self.recipe.seed * 1_000_003 + epoch + 1 + _DROPOUT + 104_729 * self.processes.rank
+        with seeded(masks, self.device):
             for number, (inputs, targets) in enumerate(self.task.batches(epoch)):
                 self._leave_if_due()
                 losses[number] = self.step(inputs, targets)  # on the device: nothing waits
                 bar.update()
+        losses = self.processes.mean(losses)
         broken = (~losses.isfinite()).nonzero()
         if len(broken):
             self._refuse("loss", f"at step {broken[0].item() + 1} of epoch {epoch + 1}", epoch)
-        score, sound = self._score(epoch)
+        score, sound = self.processes.first(lambda: self._score(epoch))
         if not sound:
             self._refuse("output", f"in the last step of epoch {epoch + 1}", epoch)
         scores = {self.task.metric: score}
         if self.task.recalibrated:
-            again = recalibrated_score(self.net, self.task, epoch, self.step.precision)
+            again = self.processes.first(
+                lambda: recalibrated_score(self.net, self.task, epoch, self.step.precision)
+            )
             scores[f"{self.task.metric}_recalibrated"] = again
         return losses.mean().item(), scores
 
@@ -169,7 +179,8 @@ class Training:
         return self.step.state() | self.journal.state()
 
     def _save(self) -> None:
-        self.checkpoint.save(self._state())
+        if self.processes.rank == 0:
+            self.checkpoint.save(self._state())
         self._unsaved = None
 
     def _bar(self, done: int, total: int) -> Any:

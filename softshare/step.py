@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from softshare.graph_replay import GraphReplay
 from softshare.optimisation import param_groups
 from softshare.precision import autocast, precision_for
+from softshare.processes import ALONE, Processes
 from softshare.recipe import Recipe
 from softshare.sharing import banks
 from softshare.similarity import penalty
@@ -36,6 +39,7 @@ class Step:
         precision: what the network computes in; the parameters stay float32. Default: bfloat16 on
             a GPU that has it, else float32.
         engine: one of ``softshare.engine.ENGINES``.
+        processes: that train the network together; each is called with the whole batch.
 
     Example:
         >>> import torch.nn.functional as F
@@ -54,11 +58,13 @@ class Step:
         device: torch.device | str = "cpu",
         precision: torch.dtype | None = None,
         engine: str = "eager",
+        processes: Processes = ALONE,
     ) -> None:
         self.device = torch.device(device)
         self.precision = precision_for(self.device) if precision is None else precision
         self.net = net.to(self.device).to(memory_format=torch.channels_last)
-        self.engine = engine
+        self.engine, self.processes = engine, processes
+        self._call = self.net if processes.size == 1 else DistributedDataParallel(self.net)
         self.optimizer = _optimizer(self.net, recipe, fused=self.device.type == "cuda")
         shared = banks(self.net).values()
         self._loss = loss
@@ -75,7 +81,12 @@ class Step:
         self._replay: GraphReplay | None = None
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Takes the step; returns the loss without the regulariser, still on the device."""
+        """Takes the step; returns the loss without the regulariser, still on the device.
+
+        Of several processes each returns its part, and the mean over them is the loss.
+        """
+        if self.processes.size > 1:
+            return self._take_part(inputs, targets)
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         self._shape = self._shape or inputs.shape
         if inputs.shape != self._shape or self.engine == "eager":
@@ -103,9 +114,12 @@ class Step:
         self.optimizer.load_state_dict(state["optimizer"])
         self._replay, self._taken = None, 0
 
-    def _forward(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _forward(
+        self, inputs: Tensor, targets: Tensor, share: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
         with autocast(self.device, self.precision):
-            loss = self._loss(self.net(inputs), targets)
+            loss = self._loss(self._call(inputs), targets)
+        loss = loss if share == 1 else loss * share
         noted = loss.detach()
         if self._recurrence:
             loss = loss - self._recurrence * penalty(self._coefficients)
@@ -117,6 +131,17 @@ class Step:
         loss.backward()
         self.optimizer.step()
         return noted
+
+    def _take_part(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        if len(inputs) < self.processes.size:
+            raise ValueError(
+                f"Each of {self.processes.size} processes needs an example of every batch; got a "
+                f"batch of {len(inputs)}. Choose another batch_size."
+            )
+        forward = partial(self._forward, share=self.processes.share(inputs))
+        inputs, targets = self.processes.part(inputs), self.processes.part(targets)
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return self._take(forward, inputs, targets)
 
     def _fast(self, inputs: Tensor, targets: Tensor) -> Tensor:
         def work(inputs: Tensor, targets: Tensor) -> Tensor:
@@ -131,6 +156,7 @@ class Step:
             return work(inputs, targets)
         if self._replay is None or self._replay.rate != self.optimizer.param_groups[0]["lr"]:
             self._replay = None  # frees its memory first
+            self.optimizer.zero_grad(set_to_none=True)
             self._replay = GraphReplay(work, self.optimizer, inputs, targets)
         return self._replay(inputs, targets)
 

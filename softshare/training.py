@@ -17,6 +17,7 @@ from softshare.loop import Training
 from softshare.models import build
 from softshare.paths import checkpoints_root, runs_root
 from softshare.precision import precision_for
+from softshare.processes import local_gpu, together
 from softshare.provenance import own_settings
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
@@ -48,6 +49,7 @@ def train(
 ) -> Run:
     r"""Trains a model of the paper, or resumes it, or returns its record if there is one.
 
+    Started by torchrun, the processes share every batch: see ``softshare.processes``.
     The loss is the task's, minus :math:`\lambda_R \sum S_{ij}` where the recipe asks for it
     (Section 3.2). Stopped at any moment, even by ``kill -9``, the next call goes on from the last
     checkpoint and, on a CPU with as many threads, ends in the same record bit for bit but for
@@ -107,26 +109,30 @@ def train(
     _check_model(recipe)
     precision_for(place, asked=precision)  # refused here, before any data are fetched
     engine_for(place, 0.0, 0, engine)
-    saved.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(saved.with_suffix(".lock"))
-    try:
-        with lock.acquire(blocking=False):
+    with together(place) as processes:
+        if watch and processes.size > 1:
+            raise ValueError("A run of several processes cannot be watched; pass watch=None.")
+        options = (checkpoint_seconds, progress, watch, precision, engine, processes)
+        if processes.rank:  # the first one writes, and says when it is done
             task = task_for(recipe, place, source)
-            if (known := _recorded(recipe, root)) is not None:
-                return _of_same_data(known, task)
-            storage.sweep(saved)
-            storage.sweep(root / recipe.path)
             net = folded_start(recipe, root, base)
-            training = Training(
-                *(recipe, task, place, saved, checkpoint_seconds, progress, watch),
-                *(precision, engine, net),
-            )
-            run = _end(training, root)
-            saved.unlink(missing_ok=True)
-    except Timeout:
-        raise Busy(
-            f"Another process is training {recipe.path}; wait for it, or choose another seed."
-        ) from None
+            return Training(recipe, task, place, saved, *options, net).finish()
+        saved.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(saved.with_suffix(".lock"))
+        try:
+            with lock.acquire(blocking=False):
+                task = task_for(recipe, place, source)
+                if (known := _recorded(recipe, root)) is not None:
+                    return _of_same_data(known, task)
+                storage.sweep(saved)
+                storage.sweep(root / recipe.path)
+                net = folded_start(recipe, root, base)
+                run = _end(Training(recipe, task, place, saved, *options, net), root)
+                saved.unlink(missing_ok=True)
+        except Timeout:
+            raise Busy(
+                f"Another process is training {recipe.path}; wait for it, or choose another seed."
+            ) from None
     return run
 
 
@@ -234,7 +240,7 @@ def device_for(wanted: str | torch.device | None = None) -> torch.device:
         device(type='cpu')
     """
     try:
-        place = torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
+        place = torch.device(wanted or (local_gpu() if torch.cuda.is_available() else "cpu"))
     except RuntimeError:
         raise ValueError(f"A device is cpu, cuda or cuda:N; got {wanted!r}.") from None
     if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():

@@ -206,7 +206,7 @@ def test_a_step_goes_on_from_its_state() -> None:
         (4e12, 391, True, "eager"),
         (6.5e11, 391 * 30, True, "graphs"),  # WRN 28-4
         (6.5e11, 391 * 200, True, "compiled graphs"),
-        (6.5e11, 391 * 200, False, "compiled"),
+        (6.5e11, 391 * 200, False, "eager"),
         (5.6e10, 25_000, True, "graphs"),  # SCNN
         (5.6e10, 25_000, False, "eager"),
     ],
@@ -233,6 +233,8 @@ def test_the_engine_can_be_chosen_by_word_and_by_environment(
     for device, alone in ((CPU, True), (GPU, False)):
         with pytest.raises(ValueError, match="CUDA graphs need a GPU and one process"):
             engine_for(device, 1.0, 1, "graphs", alone)
+    with pytest.raises(ValueError, match="Several processes train eagerly; got engine='compiled'"):
+        engine_for(GPU, 1.0, 1, "compiled", alone=False)
 
 
 def test_a_cpu_computes_large_steps_in_bfloat16_if_it_has_instructions_for_it(

@@ -1,0 +1,94 @@
+"""Several processes that train one network together, as torchrun starts them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those that train one network; by itself, where nobody else does.
+
+    All draw the same batches, as a single process would, and each takes its part of every batch.
+    Gradients are those of the whole batch. Batch normalisation is the exception, as usual: each
+    process normalises with the statistics of its own part, and the running averages of the first
+    are kept.
+
+    Attributes:
+        rank: of this process, from 0; the first scores the network and writes all files.
+        size: how many there are.
+
+    Example:
+        >>> Processes(rank=1, size=2).part(torch.arange(5))
+        tensor([3, 4])
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    def part(self, batch: Tensor) -> Tensor:
+        """This process' share of a batch."""
+        return batch.tensor_split(self.size)[self.rank] if self.size > 1 else batch
+
+    def share(self, batch: Tensor) -> float:
+        """The weight of that share: with it, means over the parts average to the whole's mean."""
+        return len(self.part(batch)) * self.size / len(batch)
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean over the processes."""
+        if self.size > 1:
+            dist.all_reduce(values)
+            values /= self.size
+        return values
+
+    def first(self, work: Callable[[], Any]) -> Any:
+        """What the first process finds; the others wait for it."""
+        found = [work() if self.rank == 0 else None]
+        if self.size > 1:
+            dist.broadcast_object_list(found, src=0)
+        return found[0]
+
+
+ALONE = Processes()
+
+
+@contextmanager
+def together(device: torch.device) -> Iterator[Processes]:
+    """Joins the processes that torchrun started, by NCCL between GPUs, else by gloo.
+
+    Args:
+        device: of this process.
+    """
+    size = int(os.environ["WORLD_SIZE"]) if _started_by_torchrun() else 1
+    if size == 1 or dist.is_initialized():
+        yield ALONE
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Processes(dist.get_rank(), dist.get_world_size())
+    finally:
+        dist.destroy_process_group()
+
+
+def local_gpu() -> str:
+    """The GPU that is this process' own."""
+    return f"cuda:{os.environ['LOCAL_RANK']}" if _started_by_torchrun() else "cuda"
+
+
+def speaks() -> bool:
+    """Whether this process is the one that tells of the run."""
+    return not _started_by_torchrun() or os.environ["RANK"] == "0"
+
+
+def _started_by_torchrun() -> bool:
+    return "TORCHELASTIC_RUN_ID" in os.environ
