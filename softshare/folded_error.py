@@ -169,7 +169,8 @@ def fold_in_place(net: nn.Module, threshold: float) -> dict[str, Folding]:
     for label, bank in banks(net).items():
         A = bank.coefficients.detach()
         T = bank.templates.detach().float().reshape(A.shape[1], -1)  # (k, n)
-        parts[label] = folding(A, threshold, bank.layers, label, gram=T @ T.T)
+        gram = (T @ T.T).cpu()  # what follows is small
+        parts[label] = folding(A.cpu(), threshold, bank.layers, label, gram)
         with torch.no_grad():
             bank.coefficients.copy_(parts[label].coefficients)
     return parts
