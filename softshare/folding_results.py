@@ -134,6 +134,7 @@ def sentences(runs: Sequence[Run]) -> list[str]:
     """What the measured foldings say, the chance level beside every threshold."""
     bound = value("figures/figure6/error_increase")
     lines = [_sentence(run, bound) for run in runs if run.coefficients]
+    lines += [_tuned(run, runs) for run in runs if run.recipe.tune]
     return lines or ["No soft-shared network is recorded yet."]
 
 
@@ -168,6 +169,27 @@ def _sentence(run: Run, bound: float) -> str:
                 f"threshold {best['threshold']:.3f}, {place} the chance level; "
             )
     return f"{text}chance level {level:.2f}."
+
+
+def _tuned(run: Run, runs: Sequence[Run]) -> str:
+    """What training on after folding gave, beside the network before it and right after it."""
+    text = (
+        f"{label(run)} ({run.data['name']}, seed {run.seed}): {_score(run)} with "
+        f"{number(run.model['parameters'])} parameters"
+    )
+    base = next((other for other in runs if other.recipe == run.recipe.base), None)
+    if base is None:
+        return f"{text}; the network it was folded from is not among these runs."
+    text += f"; unfolded {_score(base)} with {number(base.model['parameters'])}"
+    near = [line for line in base.folded if line["threshold"] >= run.recipe.fold - 1e-6]
+    if near:
+        text += f"; folded and not tuned {_score(base, near[-1][base.metric])}"
+    return f"{text}. Chance level {chance_of(base):.2f}."
+
+
+def _score(run: Run, value: float | None = None) -> str:
+    score = run.result[run.metric] if value is None else value
+    return f"{score:.2f} %" if run.metric == "test_error" else f"F1 {score:.3f}"
 
 
 def _none(run: Run) -> str:

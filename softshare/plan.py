@@ -122,7 +122,7 @@ class Plan:
         if self.target == "figure3":
             return efficiency.shows(run)
         if self.target == "folding":
-            return bool(run.coefficients)
+            return bool(run.coefficients or run.recipe.tune)
         if self.figure:
             return any(stands_in(run.recipe, row) for row in self.rows())
         return place(run, self.target, read()[0]["tables"]) is not None

@@ -219,6 +219,11 @@ def test_it_fits_the_width(browser: Any, shown: list[Any], width: int) -> None:
     return wide.filter((e) => e.getBoundingClientRect().right > innerWidth + 1).length"""
     assert browser.execute_script(outside) == 0
     assert slider(shown[0]).size["height"] >= 38, "room for a finger"
+    narrow = """
+    return [...document.querySelectorAll(".softshare-explorer figure")].map(
+      (e) => e.getBoundingClientRect().width / e.closest(".panel").getBoundingClientRect().width)"""
+    shares = browser.execute_script(narrow)
+    assert min(shares) > (0.95 if width < 500 else 0.3), "pictures below each other on a phone"
 
 
 CONTRAST = """

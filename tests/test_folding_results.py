@@ -86,6 +86,24 @@ def test_sentences_say_how_far_and_beside_it_what_chance_does(
     assert sentences([]) == ["No soft-shared network is recorded yet."]
 
 
+def test_a_tuned_network_stands_beside_the_one_it_came_from(run: Run) -> None:
+    t = (run.folded[2]["threshold"] + run.folded[3]["threshold"]) / 2
+    tuned = replace(
+        run,
+        recipe=replace(run.recipe, fold=t, tune=2),
+        model=run.model | {"parameters": 1234},
+        coefficients={},
+        folded=[],
+        result={"test_error": 14.5},
+    )
+    *_, text = sentences([run, tuned])
+    assert "tuned 2 (cifar10, seed 0): 14.50 % with 1\u202f234 parameters" in text
+    assert "; unfolded 14.25 % with" in text and "; folded and not tuned 20.25 %." in text
+    assert text.endswith(f"Chance level {chance_of(run):.2f}.")
+    assert "is not among these runs" in sentences([tuned])[0]
+    assert len(summary([run, tuned])) == 1 and showcase([tuned]) == []
+
+
 def test_the_summary_has_a_row_for_each_shared_run(run: Run, make_run: Callable[..., Run]) -> None:
     found = summary([run, replace(run, folded=[]), make_run(for_profile("wrn-28-1", epochs=1))])
     assert found["network"].tolist() == ["SWRN 28-1-4"] * 2
