@@ -133,27 +133,31 @@ def duration(seconds: float) -> str:
 
 def _row(record: Record) -> dict[str, Any]:
     per, medians, floor = record["per"], record["medians"], record["floor"]
-    price = record["benchmark"] in PRICES
+    price, images = record["benchmark"] in PRICES, per == "image"
     low, high = sorted(1 / r for r in record["spread"]) if price else record["spread"]
+    each = "images/s" if images else _a(per)
     row = {
         "case": label(record),
         "device": device(record),
         "plain way": record["ways"]["plain"],
-        f"plain, {_a(per)}": duration(medians["plain"]),
-        f"ours, {_a(per)}": duration(medians["ours"]),
+        f"plain, {each}": _time(medians["plain"], images),
+        f"ours, {each}": _time(medians["ours"], images),
         "times as long" if price else "times as fast": (
             f"{_three(_ours(record))} " + whole(f"({_three(low)} to {_three(high)})")
         ),
     }
-    if per == "image":
-        row["images/s"] = f"{1 / medians['ours']:,.0f}"
     if floor["seconds"]:
-        row["floor"] = f"{duration(floor['seconds'])} ({floor['set by']})"
+        row[f"floor, {each}"] = f"{_time(floor['seconds'], images)} ({floor['set by']})"
         row["ours / floor"] = _three(gap(record))
-    if per == "image" and "flops_per_second" in floor:
+    if images and "flops_per_second" in floor:
         share = floor["flops"] / medians["ours"] / floor["flops_per_second"]
-        row["share of the matrix rate"] = whole(f"{100 * share:.0f} % of {floor['dtype']}")
+        row["share of the matrix rate"] = whole(f"{100 * share:.0f} %") + f" ({floor['dtype']})"
     return row
+
+
+def _time(seconds: float, images: bool) -> str:
+    """The duration of an item; images are read as a rate."""
+    return f"{_three(1 / seconds)}" if images else duration(seconds)
 
 
 def _ours(record: Record) -> float:

@@ -86,14 +86,20 @@ def test_the_table_by_hand() -> None:
     assert row == {
         "case": "WRN 28-1, batch 128",
         "plain way": "slowly",
-        "plain, an image": "6 ms",
-        "ours, an image": "2 ms",
+        "plain, images/s": "167",
+        "ours, images/s": "500",
         "times as fast": "3 (2.5 to 4)",
-        "images/s": "500",
-        "floor": "1 ms (FLOPs)",
+        "floor, images/s": "1000 (FLOPs)",
         "ours / floor": "2",
-        "share of the matrix rate": "50 % of float32",
+        "share of the matrix rate": "50 % (float32)",
     }
+
+
+def test_what_is_no_image_is_a_duration() -> None:
+    (row,) = rows([record(per="step")])
+    assert (row["plain, a step"], row["ours, a step"]) == ("6 ms", "2 ms")
+    assert row["floor, a step"] == "1 ms (FLOPs)"
+    assert "share of the matrix rate" not in row
 
 
 def test_a_price_is_read_the_other_way_round() -> None:
