@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 
 from softshare.commands import parse
+from softshare.narration import sentence
 
 _REFUSALS = (ValueError, OSError, RuntimeError, ArithmeticError, ImportError, MemoryError)
 
@@ -19,7 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after ``softshare``. Default: those of this process.
 
     Returns:
-        The exit status: 0 done, 1 refused or failed with a sentence on stderr, 130 interrupted.
+        The exit status: 0 done, 1 refused or failed with a sentence on stderr, 130 interrupted,
+        143 terminated.
 
     Raises:
         SystemExit: with status 2 where the command line itself is wrong, 0 after ``--help``.
@@ -34,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = _warn
-            arguments.run(arguments)
+            status = arguments.run(arguments)
             sys.stdout.flush()
     except KeyboardInterrupt:
         print(f"Interrupted{arguments.interrupted}.", file=sys.stderr)
@@ -45,16 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except _REFUSALS as error:
         if arguments.traceback:
             raise
-        print(f"softshare: {_sentence(error)}", file=sys.stderr)
+        print(f"softshare: {sentence(error)}", file=sys.stderr)
         return 1
-    return 0
-
-
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        place = f": {error.filename}" if error.filename else ""
-        return f"{error.strerror}{place}"
-    return " ".join(str(error).split()) or type(error).__name__
+    return status or 0
 
 
 def _warn(message: Warning | str, *rest: object, **more: object) -> None:

@@ -17,6 +17,7 @@ from softshare.fold_command import check, fold_parser
 from softshare.paths import data_root, runs_root
 from softshare.precision import PRECISIONS
 from softshare.processes import speaks
+from softshare.queue_commands import queue_parser, records_parser
 from softshare.recipe import PATHS, Recipe
 from softshare.records import Run, load_runs
 from softshare.training import recipe_for, train
@@ -50,6 +51,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "data": _data_parser(adding),
         "runs": _runs_parser(adding),
         "fold": fold_parser(adding, _PROG, _STATUS),
+        "queue": queue_parser(adding),
+        "records": records_parser(adding),
     }
     for command in commands.values():
         command.add_argument("--traceback", action="store_true", help="show where an error arose")

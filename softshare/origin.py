@@ -27,15 +27,24 @@ def origin(device: torch.device) -> dict[str, Any]:
     """
     import softshare
 
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     return {
-        "device": name,
+        "device": device_name(device),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "softshare": softshare.__version__,
         "commit": os.environ.get("SOFTSHARE_COMMIT") or _commit(),
     }
+
+
+def device_name(device: torch.device) -> str:
+    """The kind of device: a GPU's own name, or the processor's.
+
+    Example:
+        >>> device_name(torch.device("cpu")).endswith("CPU")
+        True
+    """
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
 
 
 def _processor() -> str:

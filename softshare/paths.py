@@ -47,6 +47,20 @@ def paper_json() -> Path:
         >>> paper_json().name
         'paper.json'
     """
+    return _committed("paper.json")
+
+
+def plan_toml() -> Path:
+    """The file that lists all runs, found like `paper_json`.
+
+    Example:
+        >>> plan_toml().name
+        'plan.toml'
+    """
+    return _committed("plan.toml")
+
+
+def _committed(name: str) -> Path:
     places = (data_root(), PACKAGE.parent / "data", PACKAGE)
-    found = (place / "paper.json" for place in places if (place / "paper.json").is_file())
-    return next(found, data_root() / "paper.json")
+    found = (place / name for place in places if (place / name).is_file())
+    return next(found, data_root() / name)

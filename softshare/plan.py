@@ -102,7 +102,7 @@ class Plan:
         if profile == "auto":
             profile = "fast" if torch.cuda.is_available() else "smoke"
         if data == "auto" and self.target != "figure5":
-            data = "digits" if profile == "smoke" else _at_hand()
+            data = "digits" if profile == "smoke" else at_hand()
         wanted = {}
         for seed in range(self.seeds):
             for row in self.rows():
@@ -164,7 +164,8 @@ class Plan:
         return [recipe for recipe in own if recipe not in trained]
 
 
-def _at_hand() -> str:
+def at_hand() -> str:
+    """The official CIFAR-10 if it is on disk, else its JPEG variant if that is; else the former."""
     for name in PREFERRED:
         try:
             load(name, download=False)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from softshare import paper
-from softshare.counting import count
-from softshare.models import build
+from softshare.cost import flops
 from softshare.provenance import command
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run, load_runs
@@ -97,22 +93,9 @@ def _number(
         "verdict": (judged if len(judged) else own).iloc[0]["verdict"],
         "runs at its own size": int(own["n"].sum()),
         "stand-ins": int(others["n"][same_set].sum()),
-        "cost of a run (EFLOP)": _cost(recipe) if ours else math.nan,
+        "cost of a run (EFLOP)": flops(recipe) / 1e18 if ours else math.nan,
         "command": command(recipe) if ours else "",
     }
-
-
-@cache
-def _macs(plain: str) -> int:
-    with torch.device("meta"):
-        return count(build(plain)).macs or 0
-
-
-def _cost(recipe: Recipe) -> float:
-    """Training by the formula of the field: forward once, backward twice, two FLOP a MAC."""
-    plain = "-".join(recipe.model.removeprefix("s").split("-")[:3])
-    images = _IMAGES[recipe.data] * recipe.total_epochs
-    return 6 * _macs(plain) * images / 1e18
 
 
 def _state(own: list[Recipe], runs: list[Run]) -> str:

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from softshare import storage
 from softshare.archives import SUFFIXES, stem
 from softshare.engine import engine_for
 from softshare.folded_error import measured, score
+from softshare.holding import checkpoint_of, held
 from softshare.loop import Training
 from softshare.models import build
-from softshare.paths import checkpoints_root, runs_root
+from softshare.paths import runs_root
 from softshare.precision import precision_for
 from softshare.processes import local_gpu, together
 from softshare.provenance import own_settings
@@ -26,10 +26,6 @@ from softshare.tasks import Task, task_for
 from softshare.tuning import folded_start
 from softshare.watch import Watch
 from softshare.weights import keep
-
-
-class Busy(RuntimeError):
-    """Another process is training this very run."""
 
 
 def train(
@@ -117,22 +113,15 @@ def train(
             task = task_for(recipe, place, source)
             net = folded_start(recipe, root, base)
             return Training(recipe, task, place, saved, *options, net).finish()
-        saved.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(saved.with_suffix(".lock"))
-        try:
-            with lock.acquire(blocking=False):
-                task = task_for(recipe, place, source)
-                if (known := _recorded(recipe, root)) is not None:
-                    return _of_same_data(known, task)
-                storage.sweep(saved)
-                storage.sweep(root / recipe.path)
-                net = folded_start(recipe, root, base)
-                run = _end(Training(recipe, task, place, saved, *options, net), root)
-                saved.unlink(missing_ok=True)
-        except Timeout:
-            raise Busy(
-                f"Another process is training {recipe.path}; wait for it, or choose another seed."
-            ) from None
+        with held(saved, recipe.path):
+            task = task_for(recipe, place, source)
+            if (known := _recorded(recipe, root)) is not None:
+                return _of_same_data(known, task)
+            storage.sweep(saved)
+            storage.sweep(root / recipe.path)
+            net = folded_start(recipe, root, base)
+            run = _end(Training(recipe, task, place, saved, *options, net), root)
+            saved.unlink(missing_ok=True)
     return run
 
 
@@ -151,17 +140,6 @@ def recipe_for(
         'flowers/paper/wrn-28-1+epochs=30/seed0-0c27450d72.json'
     """
     return _asked(model, data, profile, source, settings)[0]
-
-
-def checkpoint_of(recipe: Recipe, runs: Path | str | None = None) -> Path:
-    """Where the unfinished run of a recipe is kept; `runs` is the folder of records.
-
-    Example:
-        >>> checkpoint_of(Recipe("wrn-28-1"), "results/runs").as_posix()
-        'results/checkpoints/wrn-28-1-seed0-1f4459d4e1.pt'
-    """
-    root = Path(runs).parent / "checkpoints" if runs is not None else checkpoints_root()
-    return root / f"{recipe.model}-seed{recipe.seed}-{recipe.key}.pt"
 
 
 def _asked(
