@@ -151,7 +151,9 @@ def mix(
     dense = T.movedim(1, -1) if channels_last else T  # (k·o, h, w, i), as it lies in memory
     flat = dense.reshape(k, -1)  # (k, n)
     device = T.device.type
-    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+    # torch 2.11 cannot trace the question whether a kind of device has autocast at all
+    has = device in ("cpu", "cuda") or torch.amp.is_autocast_available(device)
+    if has and torch.is_autocast_enabled(device):
         with torch.autocast(device, enabled=False):
             mixed = coefficients @ flat
         mixed = mixed if rounding is None else mixed.to(rounding)
