@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from contextlib import nullcontext
+from threading import RLock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from softshare.scanning import scanned, scans
 from softshare.stacking import Slot, stack
+
+_turns: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()
+"""A lock for each loop: its body serves one thread at a time."""
 
 
 class Loop(nn.Module):
@@ -70,6 +76,10 @@ class Loop(nn.Module):
         self.body = modules[0]
 
     def forward(self, x: Any) -> Any:
+        with nullcontext() if torch.compiler.is_compiling() else _turns.setdefault(self, RLock()):
+            return self._run(x)
+
+    def _run(self, x: Any) -> Any:
         places = [(slot.held(self.body), slot.name) for slot in self._slots]
         stacks = [tensors[name] for tensors, name in places]
         if scans(self.body):

@@ -3,6 +3,8 @@
 import copy
 import io
 import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -399,3 +401,19 @@ def frozen():
 def test_what_cannot_loop_says_why(make, message):
     with pytest.raises(ValueError, match=message):
         Loop(make())
+
+
+def test_threads_take_turns():
+    loop, plain, _ = both("path layers")
+    loop.eval(), plain.eval()
+    inputs = [torch.randn(1, 4, 3, 3) for _ in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with torch.no_grad(), ThreadPoolExecutor(4) as pool:
+            outputs = list(pool.map(lambda x: [loop(x) for _ in range(25)], inputs))
+    finally:
+        sys.setswitchinterval(interval)
+    for x, each in zip(inputs, outputs, strict=True):
+        for output in each:
+            torch.testing.assert_close(output, plain(x))
