@@ -2,8 +2,10 @@
 
 import copy
 import io
+import re
 import sys
 from math import prod
+from pathlib import Path
 
 import pytest
 import torch
@@ -328,3 +330,13 @@ def test_without_the_packages(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(ModuleNotFoundError, match="pip install onnx onnxscript"):
         to_onnx(nn.Linear(2, 2), tmp_path / "net.onnx", torch.zeros(2, 2))
+
+
+def test_the_page_runs(tmp_path, monkeypatch, capsys):
+    page = (Path(__file__).resolve().parents[1] / "book" / "folded_export.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    exec("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), names := {})
+    assert "1 loop, 1 weight" in capsys.readouterr().out
+    agree(names["y"], names["folded"](names["x"]).detach())
+    sizes = [(tmp_path / name).stat().st_size for name in ("folded.onnx", "unrolled.onnx")]
+    assert max(sizes) < 2 * min(sizes)
