@@ -15,7 +15,7 @@ def outlines(folded: Folding) -> list[Line]:
         >>> import torch
         >>> from softshare.folding import folding
         >>> [line.path for line in outlines(folding(torch.ones(2, 1), 1.0))]
-        ['M0 0V2M0 0H2M0 2H2M2 0V2']
+        ['M0 0H2M0 0V2M0 2H2M2 0V2']
     """
     return [
         Line(_border(tie), colour)

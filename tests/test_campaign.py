@@ -49,7 +49,7 @@ def test_all_the_papers_runs_are_there_with_five_seeds() -> None:
 
 def test_the_targets_of_notebooks_are_served_on_a_laptop_and_on_a_gpu() -> None:
     jobs = campaign("cpu", JPEG)
-    for target in TARGETS:
+    for target in set(TARGETS) - {"folding"}:  # which shows the best runs of the others
         served = {job.recipe for job in chosen(jobs, None, [target])}
         assert set(Plan(target, profile="smoke").recipes()) <= served
         assert {recipe.profile for recipe in served} >= {"smoke", "paper"}

@@ -62,6 +62,8 @@ def test_the_command_trains_the_very_same_recipe(
         runs: Any = None,
         device: Any = None,
         progress: bool = True,
+        precision: Any = None,
+        engine: Any = None,
         **settings: Any,
     ) -> Run:
         asked.append(recipe_for(model, data, profile, source=source, **settings))
