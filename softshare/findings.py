@@ -27,7 +27,7 @@ def alike(runs: Sequence[Run], among: Sequence[str] = ()) -> list[Run]:
     """The largest set of runs that differ in model and seed alone: those that may be compared.
 
     Dropout belongs to the model; networks of several widths are kept apart. Among sets that cover
-    as many models, the one at the better profile.
+    as many models, the one at the better profile, then the one with fewer settings of its own.
 
     Args:
         runs: any runs.
@@ -43,7 +43,12 @@ def alike(runs: Sequence[Run], among: Sequence[str] = ()) -> list[Run]:
     touched = [s for s in sets.values() if not among or any(run.path in among for run in s)]
     return max(
         touched,
-        key=lambda s: (len({label(run) for run in s}), -PROFILES.index(s[0].profile), len(s)),
+        key=lambda s: (
+            len({label(run) for run in s}),
+            -PROFILES.index(s[0].profile),
+            -len(_changed(s[0])),
+            len(s),
+        ),
         default=[],
     )
 
@@ -100,9 +105,14 @@ def table_sentences(runs: Sequence[Run], table: str) -> list[str]:
 
 def _setting(run: Run) -> tuple[Any, ...]:
     """What runs must have in common to be set beside each other."""
-    own = {k: v for k, v in own_settings(run.recipe).items() if k not in ("seed", "dropout")}
+    own = _changed(run)
     examples = None if run.recipe.data == PATHS else run.data.get("checksum")  # drawn for each seed
     return run.profile, run.data["name"], examples, kind(run.recipe.model)[1], repr(own)
+
+
+def _changed(run: Run) -> dict[str, Any]:
+    """In what a run's training differs from its profile."""
+    return {k: v for k, v in own_settings(run.recipe).items() if k not in ("seed", "dropout")}
 
 
 def _twins(name: str) -> list[str]:

@@ -56,6 +56,16 @@ def test_the_better_profile_wins_among_sets_of_as_many_models(make_run: Make) ->
     assert alike(sets[0] + sets[2]) == sets[2]
 
 
+def test_the_profiles_own_settings_win_among_sets_of_as_many_models(make_run: Make) -> None:
+    models = ("cnn", "scnn", "scnn-r")
+    own = {"profile": "fast", "epochs": 2}
+    other = [make_run(for_profile(m, batch_size=64, **own)) for m in models]
+    fewer = [make_run(for_profile(m, **own)) for m in models]
+    assert alike(other + fewer) == fewer
+    assert alike(fewer + other) == fewer
+    assert alike(other + fewer[1:]) == other
+
+
 @pytest.mark.parametrize(
     "settings",
     [
