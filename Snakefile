@@ -43,9 +43,8 @@ def table(name):
 def figure(name):
     """The network or networks that a figure shows."""
     shown = paper.load()["figures"][name]
-    models = shown["models"]["value"] if "models" in shown else [shown["model"]["value"]]
     data = shown["data"]["value"] if "data" in shown else None
-    return [r for model in models for r in recipes(model, data, {})]
+    return [r for model in paper.models(name) for r in recipes(model, data, {})]
 
 
 PAGES = {name: table(name) for name in ("table1", "table2", "table4")}

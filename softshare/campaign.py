@@ -150,10 +150,7 @@ def _rows(entry: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         return [(own[name]["model"], own[name]["options"]) for name in names]
     if "rows" in entry:
         raise ValueError(f"rows are those of a table; {target} has none.")
-    shown = figures.get(target, {})
-    models = (
-        shown["models"]["value"] if "models" in shown else [shown.get("model", {}).get("value")]
-    )
-    if None in models:
+    models = paper.models(target) if target in figures else []
+    if not models:
         raise ValueError(f"{target} shows no network of its own; name its models.")
     return [(model, {}) for model in models]

@@ -7,12 +7,11 @@ import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import Any, NoReturn
 
 from softshare import data
 from softshare.engine import ENGINES, VARIABLE
-from softshare.flags import add_recipe
+from softshare.flags import add_recipe, add_runs
 from softshare.fold_command import check, fold_parser
 from softshare.paths import data_root, runs_root
 from softshare.precision import PRECISIONS
@@ -103,7 +102,7 @@ def _train_parser(adding: Any) -> argparse.ArgumentParser:
         choices=("auto", *ENGINES),
         help=f"how steps are driven; by the size of a step, or ${VARIABLE} where that is set",
     )
-    _add_runs(where)
+    add_runs(where)
     where.add_argument("--quiet", action="store_true", help="no progress bar")
     goes_on = "; the same command goes on from the last checkpoint"
     parser.set_defaults(run=_train, interrupted=goes_on)
@@ -140,14 +139,9 @@ def _runs_parser(adding: Any) -> argparse.ArgumentParser:
     )
     for name in ("model", "data", "profile"):
         parser.add_argument(f"--{name}", metavar="NAME", help=f"only runs of this {name}")
-    _add_runs(parser)
+    add_runs(parser)
     parser.set_defaults(run=_runs, interrupted="")
     return parser
-
-
-def _add_runs(parser: Any) -> None:
-    text = "folder of records; default data/runs of the checkout, or of $SOFTSHARE_DATA"
-    parser.add_argument("--runs", type=Path, metavar="DIR", help=text)
 
 
 def _asked(arguments: argparse.Namespace) -> dict[str, Any]:

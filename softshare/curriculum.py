@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from softshare import paper
 from softshare.naming import label
+from softshare.patterns import brightness
 from softshare.provenance import plural
 from softshare.records import Run
 
@@ -116,11 +117,9 @@ def curve_sentences(runs: Sequence[Run]) -> list[str]:
         )
     for run in runs:
         if run.coefficients:
-            S = run.lsm()["body"]
-            off = (S.sum() - S.trace()).item() / (S.numel() - len(S))
             lines.append(
                 f"Mean off-diagonal similarity of {label(run)}, seed {run.seed}, at the end: "
-                f"{off:.2f}."
+                f"{brightness(run.lsm()['body']):.2f}."
             )
     lines += [f"{label(run)}, seed {run.seed}: {_falls(run)}" for run in runs if _falls(run)]
     left_over = {r.examples % r.batch_size for r in (run.recipe for run in runs)} - {0}

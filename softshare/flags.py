@@ -1,4 +1,4 @@
-"""The fields of a recipe as flags of the command line: same names, words and defaults."""
+"""Flags that commands share: the fields of a recipe, in its words, and the folder of records."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import inspect
 import re
 from dataclasses import Field, fields
+from pathlib import Path
 from typing import Any
 
 from softshare.recipe import PROFILES, Recipe, for_profile
@@ -23,6 +24,12 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
         kind, label = _TYPES[str(field.type)]
         names = dict.fromkeys((f"--{field.name}", f"--{field.name.replace('_', '-')}"))
         group.add_argument(*names, type=kind, default=None, metavar=label, help=text)
+
+
+def add_runs(parser: Any) -> None:
+    """Adds ``--runs``, a path, or None for the usual folder."""
+    text = "folder of records; default data/runs of the checkout, or of $SOFTSHARE_DATA"
+    parser.add_argument("--runs", type=Path, metavar="DIR", help=text)
 
 
 def _fractions(text: str) -> tuple[float, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from softshare import storage
+from softshare.flags import add_runs
 from softshare.folded_error import remeasured
 from softshare.paths import runs_root
 from softshare.records import Run
@@ -38,8 +39,7 @@ def fold_parser(adding: Any, prog: str, status: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--source", metavar="PATH", help="folder or archive of the image set")
     parser.add_argument("--device", metavar="NAME", help="to measure on; CUDA if there is one")
-    text = "folder of records; default data/runs of the checkout, or of $SOFTSHARE_DATA"
-    parser.add_argument("--runs", type=Path, metavar="DIR", help=text)
+    add_runs(parser)
     parser.set_defaults(run=_fold, interrupted="; nothing was changed")
     return parser
 

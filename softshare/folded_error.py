@@ -6,24 +6,20 @@ import copy
 import time
 import warnings
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from softshare.folding import Folding, folding
-from softshare.precision import autocast, precision_for
+from softshare.precision import precision_for
+from softshare.recalibration import RECALIBRATION, recalibrate
 from softshare.records import Run
 from softshare.sharing import banks
 from softshare.similarity import similarity
 from softshare.tasks import Task, predictor, task_for
 from softshare.ties import thresholds
-
-RECALIBRATION = 50
-"""Training batches, at most, from which batch normalisation is estimated anew."""
 
 
 def measured(
@@ -183,43 +179,6 @@ def folded_size(net: nn.Module, parts: dict[str, Folding]) -> int:
         total -= sum(p.numel() for p in bank.parameters())
         total += parts[label].parameters(bank.templates.numel() // bank.coefficients.shape[1])
     return total
-
-
-def recalibrated_score(
-    net: nn.Module, task: Task, epoch: int, precision: torch.dtype, batches: int = 10
-) -> float:
-    """The metric with the statistics of batch normalisation estimated anew; `net` stays as it is.
-
-    They come from the first `batches` batches of training examples of the epoch.
-    """
-    twin = copy.deepcopy(net)
-    recalibrate(twin, task, epoch, precision, batches)
-    return task.score(predictor(twin, precision), epoch)
-
-
-def recalibrate(
-    net: nn.Module,
-    task: Task,
-    epoch: int,
-    precision: torch.dtype,
-    most: int = RECALIBRATION,
-) -> None:
-    """Estimates the statistics of batch normalisation anew, in place, as `measure` explains."""
-    norms = [module for module in net.modules() if isinstance(module, _BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    net.eval()
-    for norm in norms:
-        norm.train()
-    batches = islice(task.batches(epoch), most)
-    for number, (inputs, _) in enumerate(batches, start=1):
-        for norm in norms:
-            norm.momentum = 1 / number  # a plain average, and the first batch replaces what was
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
-        with torch.no_grad(), autocast(inputs.device, precision):
-            net(inputs)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    net.eval()
 
 
 def score(net: nn.Module, task: Task, epoch: int, precision: torch.dtype, device: Any) -> float:

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from softshare.checkpoints import Checkpoint
 from softshare.engine import engine_for, tuned
-from softshare.folded_error import recalibrated_score
 from softshare.journal import Journal
 from softshare.models import build
 from softshare.precision import PRECISIONS, precision_for, seeded
 from softshare.processes import ALONE, Processes
+from softshare.recalibration import recalibrated_score
 from softshare.recipe import Recipe
 from softshare.records import Run
 from softshare.step import Step

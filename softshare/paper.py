@@ -14,7 +14,7 @@ from softshare.paper_file import Fact, read
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Fact", "compare", "fact", "facts", "load", "rows", "value"]
+__all__ = ["Fact", "compare", "fact", "facts", "load", "models", "rows", "value"]
 
 
 def value(path: str) -> Any:
@@ -92,6 +92,28 @@ def rows(table: str) -> list[dict[str, Any]]:
         {"unclear": [], "note": "", **row, "parameters": counts.get(row["model"], {})}
         for row in document["tables"][table]["rows"]
     ]
+
+
+def models(figure: str) -> list[str]:
+    """The trained networks that one of the paper's figures shows; none for a diagram.
+
+    Args:
+        figure: "figure1" to "figure8".
+
+    Raises:
+        ValueError: No such figure.
+
+    Example:
+        >>> models("figure5"), models("figure6"), models("figure1")
+        (['cnn', 'scnn', 'scnn-r'], ['swrn-40-8-8'], [])
+    """
+    known = read()[0]["figures"]
+    if figure not in known:
+        raise ValueError(f"the paper's figures are {', '.join(known)}; got {figure!r}")
+    shown = known[figure]
+    if "models" in shown:
+        return list(shown["models"]["value"])
+    return [shown["model"]["value"]] if "model" in shown else []
 
 
 def compare(runs: Iterable[Recorded], table: str) -> pd.DataFrame:

@@ -75,12 +75,7 @@ class Plan:
         """The networks, each with `model` and `options`: the paper's own, then that of `k`."""
         if self.figure:
             names = _FOLDED if self.target == "folding" else (self.target,)
-            figures = [read()[0]["figures"][name] for name in names]
-            models = [
-                model
-                for shown in figures
-                for model in shown.get("models", {}).get("value") or [shown["model"]["value"]]
-            ]
+            models = [model for name in names for model in paper.models(name)]
             return [{"model": model, "options": {}} for model in models]
         rows = [
             {"model": row["model"], "options": row["options"]}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from softshare import queue_work
+from softshare.flags import add_runs
 from softshare.recipe import PROFILES
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
@@ -62,7 +63,7 @@ def queue_parser(adding: Any) -> argparse.ArgumentParser:
             "On a CPU each has $OMP_NUM_THREADS threads, by default 1, or 4 from 8 cores up"
         ),
     )
-    _add_runs(where)
+    add_runs(where)
     where.add_argument("--quiet", action="store_true", help="no progress between events")
     after = parser.add_argument_group("for transfer, when all is over")
     after.add_argument(
@@ -96,7 +97,7 @@ def records_parser(adding: Any) -> argparse.ArgumentParser:
         epilog="Exit status: 0 done; 1 something was left out or refused.",
     )
     pack.add_argument("file", type=Path, metavar="FILE")
-    _add_runs(pack)
+    add_runs(pack)
     pack.set_defaults(run=queue_work.pack_all, interrupted="")
     merge = actions.add_parser(
         "merge",
@@ -112,7 +113,7 @@ def records_parser(adding: Any) -> argparse.ArgumentParser:
         ),
     )
     merge.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    _add_runs(merge)
+    add_runs(merge)
     merge.set_defaults(run=queue_work.merge_files, interrupted="")
     return parser
 
@@ -144,8 +145,3 @@ def _count(text: str) -> int:
     if not re.fullmatch(r"[1-9]\d{0,2}", text):
         raise argparse.ArgumentTypeError(f"takes a whole number from 1 to 999; got {text!r}")
     return int(text)
-
-
-def _add_runs(parser: Any) -> None:
-    text = "folder of records; default data/runs of the checkout, or of $SOFTSHARE_DATA"
-    parser.add_argument("--runs", type=Path, metavar="DIR", help=text)

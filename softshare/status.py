@@ -56,9 +56,8 @@ def figures() -> pd.DataFrame:
 
     runs = load_runs()
     lines = []
-    for about in paper.load()["figures"].values():
-        if "models" in about or "model" in about:
-            models = about["models"]["value"] if "models" in about else [about["model"]["value"]]
+    for name, about in paper.load()["figures"].items():
+        if models := paper.models(name):
             data = about["data"]["value"] if "data" in about else None
             shown = [r for r in runs if r.recipe.model in models and not r.recipe.tune]
             lines.append(

@@ -19,9 +19,8 @@ from softshare.folded_error import (
     fold_in_place,
     folded_size,
     measure,
-    recalibrate,
-    recalibrated_score,
 )
+from softshare.recalibration import recalibrate, recalibrated_score
 from softshare.recipe import for_profile
 from softshare.records import Run
 from softshare.sharing import banks
