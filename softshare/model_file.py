@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from softshare import storage
+
+# In the order of safetensors, which puts tensors of a later type first in a file.
+_DTYPES = {
+    torch.bool: "BOOL",
+    torch.uint8: "U8",
+    torch.int8: "I8",
+    torch.int16: "I16",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int32: "I32",
+    torch.float32: "F32",
+    torch.complex64: "C64",
+    torch.float64: "F64",
+    torch.int64: "I64",
+}
 
 
 def serialised(net: nn.Module, metadata: dict[str, str] | None = None) -> bytes:
@@ -23,6 +40,23 @@ def serialised(net: nn.Module, metadata: dict[str, str] | None = None) -> bytes:
         tensors[name] = value.clone() if place in held else value  # views of one storage, as two
         held.add(place)
     return save(tensors, metadata)
+
+
+def serialised_size(net: nn.Module, metadata: dict[str, str] | None = None) -> int:
+    """The length of what `serialised` returns, in bytes, from names, types and shapes alone."""
+    tensors = once(net)
+    if {tensor.dtype for tensor in tensors.values()} - _DTYPES.keys():
+        return len(serialised(net, metadata))
+    order = list(_DTYPES)
+    header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
+    end = 0
+    for name in sorted(tensors, key=lambda name: (-order.index(tensors[name].dtype), name)):
+        start, end = end, end + tensors[name].nbytes
+        shape = list(tensors[name].shape)
+        dtype = _DTYPES[tensors[name].dtype]
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    return 8 + -(-len(text) // 8) * 8 + end  # the header's length, the header padded to 8, the data
 
 
 def read(path: Path, kind: str) -> tuple[dict[str, Tensor], str]:

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from softshare.bank import TemplateBank, mix
 from softshare.fold_report import GroupReport, Report
-from softshare.folded_model import FoldedModel, finish, serialised
+from softshare.folded_model import FoldedModel, finish
 from softshare.folded_weights import fold_group
 from softshare.folding import Folding, folding
 from softshare.grouping import Member, find_groups, resolve_groups
+from softshare.model_file import serialised_size
 from softshare.output_gap import arguments_for, gaps, outputs_of
 from softshare.shared_weights import SharedWeights
 from softshare.sharing import banks, unshare
@@ -81,8 +82,9 @@ def fold(
     arguments = arguments_for(net, inputs)
     members = resolve_groups(plain, {source.label: source.layers for source in sources})
     outputs = [outputs_of(plain, arguments)]
-    for source in sources:
-        source.tie(members[source.label], parts[source.label])
+    if arguments is not None:  # what the tied network returns is wanted for the gaps alone
+        for source in sources:
+            source.tie(members[source.label], parts[source.label])
     outputs.append(outputs_of(plain, arguments))
     for source in sources:
         fold_group(members[source.label], parts[source.label], source.templates)
@@ -91,13 +93,14 @@ def fold(
     outputs.append(outputs_of(folded, arguments))
     report = replace(
         folded.report,
-        bytes_before=len(serialised(net)),
+        bytes_before=serialised_size(net),
         parameters_before=sum(p.numel() for p in net.parameters()),
         parameters_after=sum(p.numel() for p in folded.parameters()),
         **gaps(*outputs),
     )
     folded.__dict__["report"] = report
-    folded.__dict__["report"] = replace(report, bytes_after=len(folded.to_bytes()))
+    after = serialised_size(folded, folded.metadata())
+    folded.__dict__["report"] = replace(report, bytes_after=after)
     return folded
 
 

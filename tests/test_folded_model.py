@@ -19,6 +19,7 @@ import softshare as ss
 from softshare.folded_model import FoldedModel
 from softshare.folded_weights import FoldedWeights
 from softshare.looping import Loop
+from softshare.model_file import serialised, serialised_size
 from softshare.sharing import banks
 from softshare.storage import Damaged
 
@@ -438,6 +439,20 @@ def test_models_that_cannot_be_folded_are_refused():
 
 
 # --- The report --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("metadata", [None, {"note": 'a "quoted" line\n and an é'}])
+@pytest.mark.parametrize("length", [1, 9, 11, 1000])  # offsets of more and more digits
+def test_the_size_of_a_file_is_known_before_it_is_written(length, metadata):
+    kinds = (torch.int64, torch.float16, torch.bool, torch.float32, torch.bfloat16, torch.float64)
+    net = nn.Module()
+    for number, kind in enumerate(kinds):
+        net.register_buffer(f"wägung_{number}", torch.zeros(length, 3, dtype=kind))
+        net.register_buffer(f"again_{number}", net.get_buffer(f"wägung_{number}"))
+        net.register_buffer(f"one_{number}", torch.zeros((), dtype=kind))
+    assert serialised_size(net, metadata) == len(serialised(net, metadata))
+    net.register_buffer("other", torch.zeros(3, dtype=torch.float8_e4m3fn))
+    assert serialised_size(net, metadata) == len(serialised(net, metadata))
 
 
 def test_the_report_says_what_was_measured():
