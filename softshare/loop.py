@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from softshare.checkpoints import Checkpoint
+from softshare.constraint import constrain
 from softshare.engine import engine_for, tuned
 from softshare.journal import Journal
 from softshare.models import build
@@ -69,6 +70,7 @@ class Training:
         if net is None:
             with seeded(recipe.seed, device):
                 net = build(recipe.model, init=recipe.init, **task.model_settings)
+        constrain(net, recipe.coefficients)  # before the journal keeps how they start
         self.journal = Journal(recipe, net, task.metric, task.input_shape, device)
         self.data = task.facts()
         flops = 6.0 * (self.journal.macs or 0) * recipe.batch_size  # of a step, both ways

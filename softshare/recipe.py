@@ -8,6 +8,7 @@ import json
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
+from softshare.constraint import CONSTRAINTS
 from softshare.initialisation import INITS
 
 PATHS = "shortest-paths"
@@ -36,6 +37,8 @@ class Recipe:
         dropout: probability between the convolutions of a block.
         cutout: side in pixels of the square that is blanked; 0 for none.
         init: start of the coefficients (Appendix B).
+        coefficients: ``free``, trained as in the paper; as controls ``unit``, each layer's kept at
+            length 1, or ``fixed``, kept as they start.
         recurrence: lambda_R, weight of the recurrence regulariser (Section 3.2).
         phases: of the curriculum (Section 4.4); 1 for images.
         examples: training examples (a phase); 0 for all there are.
@@ -70,6 +73,7 @@ class Recipe:
     dropout: float = 0.0
     cutout: int = 0
     init: str = "orthogonal"
+    coefficients: str = "free"
     recurrence: float = 0.0
     phases: int = 1
     examples: int = 0
@@ -123,6 +127,16 @@ class Recipe:
             raise ValueError(
                 "fold and tune go together, a threshold and epochs of training after it; got "
                 f"fold={self.fold} and tune={self.tune}."
+            )
+        if self.coefficients != "free" and self.fold:
+            raise ValueError(
+                "A network that is folded and tuned has no coefficients of its own; got "
+                f"coefficients={self.coefficients!r} with fold={self.fold}. Leave them free."
+            )
+        if self.coefficients == "fixed" and self.recurrence:
+            raise ValueError(
+                "The recurrence regulariser trains the coefficients alone; got "
+                f"recurrence={self.recurrence} with coefficients='fixed'. Leave one of them out."
             )
         unused, idle = ("cutout", 0) if self.data == PATHS else ("phases", 1)
         if getattr(self, unused) != idle:
@@ -263,7 +277,12 @@ _KINDS: dict[str, Any] = {
     "float": (float, int),
     "tuple[float, ...]": tuple,
 }
-_CHOICES = {"profile": PROFILES, "optimizer": ("sgd", "adam"), "init": INITS}
+_CHOICES = {
+    "profile": PROFILES,
+    "optimizer": ("sgd", "adam"),
+    "init": INITS,
+    "coefficients": CONSTRAINTS,
+}
 _RANGES = {
     (1, 1_000_000): ("epochs", "batch_size", "phases"),
     (0, 1_000_000): ("tune",),

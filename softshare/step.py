@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from softshare.constraint import constrain, rescale
 from softshare.graph_replay import GraphReplay
 from softshare.optimisation import param_groups
 from softshare.precision import autocast, precision_for
@@ -63,6 +64,7 @@ class Step:
         self.device = torch.device(device)
         self.precision = precision_for(self.device) if precision is None else precision
         self.net = net.to(self.device).to(memory_format=torch.channels_last)
+        self._unit = constrain(self.net, recipe.coefficients)
         self.engine, self.processes = engine, processes
         self._call = self.net if processes.size == 1 else DistributedDataParallel(self.net)
         self.optimizer = _optimizer(self.net, recipe, fused=self.device.type == "cuda")
@@ -130,6 +132,7 @@ class Step:
         loss, noted = forward(inputs, targets)
         loss.backward()
         self.optimizer.step()
+        rescale(self._unit)
         return noted
 
     def _take_part(self, inputs: Tensor, targets: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 
 from softshare import storage
 from softshare.archives import SUFFIXES, stem
+from softshare.constraint import constrain
 from softshare.engine import engine_for
 from softshare.folded_error import measured, score
 from softshare.holding import checkpoint_of, held
@@ -196,6 +197,7 @@ def _check_model(recipe: Recipe) -> None:
     """Refuses what cannot be built before any data are fetched, by a model without memory."""
     with torch.device("meta"):
         net = build(recipe.model, dropout=recipe.dropout, init=recipe.init)
+    constrain(net, recipe.coefficients)
     if recipe.recurrence and not banks(net):
         raise ValueError(
             f"The recurrence regulariser needs shared layers; {recipe.model} has none. "

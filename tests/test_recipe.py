@@ -29,6 +29,7 @@ GOLDEN: list[tuple[dict[str, Any], str]] = [
         {"model": "wrn-10-1", "profile": "smoke", "lr": 0.05, "milestones": (0.5,)},
         "8cd96d80a0",
     ),
+    ({"model": "swrn-28-4", "profile": "fast", "coefficients": "unit"}, "18124102ec"),
 ]
 
 
@@ -66,6 +67,7 @@ def test_each_field_changes_the_key_and_the_path() -> None:
         "dropout": 0.3,
         "cutout": 16,
         "init": "normal",
+        "coefficients": "unit",
         "recurrence": 0.01,
         "examples": 100,
     }
@@ -136,6 +138,7 @@ def test_the_paper_profile_is_section_4_1_to_the_letter() -> None:
         "momentum": 0.9,
         "weight_decay": 5e-4,
         "init": "orthogonal",
+        "coefficients": "free",
         "examples": 0,
         "dropout": 0.0,
         "cutout": 0,
@@ -232,6 +235,20 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "fold and tune go together, a threshold and epochs of training after it; got fold=0.0 and "
         "tune=3.",
     ),
+    (
+        {"model": "swrn-28-1", "coefficients": "frozen"},
+        "coefficients is one of free, unit, fixed; got 'frozen'.",
+    ),
+    (
+        {"model": "swrn-28-1", "coefficients": "unit", "fold": 0.9, "tune": 1},
+        "A network that is folded and tuned has no coefficients of its own; got "
+        "coefficients='unit' with fold=0.9. Leave them free.",
+    ),
+    (
+        {"model": "swrn-28-1", "coefficients": "fixed", "recurrence": 0.01},
+        "The recurrence regulariser trains the coefficients alone; got recurrence=0.01 with "
+        "coefficients='fixed'. Leave one of them out.",
+    ),
     ({"phases": 2}, "phases has no meaning for 'cifar10'; got 2. Leave it at 1."),
     (
         {"model": "scnn", "data": "shortest-paths", "cutout": 16},
@@ -256,7 +273,7 @@ def test_every_range_has_a_refused_value() -> None:
     [
         ({"sedd": 1}, "A recipe has no setting 'sedd'; did you mean 'seed'?"),
         ({"profile": "quick"}, "profile is one of paper, fast, smoke; got 'quick'."),
-        ({"colour": 1}, "A recipe has no setting 'colour'; it has batch_size, cutout, "),
+        ({"colour": 1}, "A recipe has no setting 'colour'; it has batch_size, coefficients, "),
     ],
 )
 def test_an_unknown_setting_is_named(asked: dict[str, Any], text: str) -> None:

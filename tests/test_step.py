@@ -24,6 +24,8 @@ MODELS = {  # at these inits no similarity is 0, where |cos| has a kink and roun
     "wrn-10-1": Recipe("wrn-10-1"),
     "swrn-16-1-2": Recipe("swrn-16-1-2", recurrence=0.05, init="uniform"),
     "scnn-r": for_profile("scnn-r", init="uniform"),
+    "unit": Recipe("swrn-16-1-2", init="uniform", coefficients="unit"),
+    "fixed": Recipe("swrn-16-1-2", init="uniform", coefficients="fixed"),
 }
 
 
@@ -79,11 +81,15 @@ def test_a_step_is_the_one_written_out_by_hand(name: str) -> None:
     net = net_of(recipe).to(memory_format=torch.channels_last)
     alpha = [p for n, p in net.named_parameters() if n.endswith("coefficients")]
     rest = [p for n, p in net.named_parameters() if not n.endswith("coefficients")]
+    trained = [] if recipe.coefficients == "fixed" else alpha
+    unit = alpha if recipe.coefficients == "unit" else []
+    for A in unit:
+        A.data /= A.data.square().sum(1, keepdim=True).sqrt()
     optimizer: Any = (
-        torch.optim.Adam([*rest, *alpha], lr=recipe.lr)
+        torch.optim.Adam([*rest, *trained], lr=recipe.lr)
         if recipe.optimizer == "adam"
         else torch.optim.SGD(
-            [{"params": rest, "weight_decay": 5e-4}, {"params": alpha}],
+            [{"params": rest, "weight_decay": 5e-4}, {"params": trained}],
             lr=recipe.lr,
             momentum=0.9,
             nesterov=True,
@@ -101,6 +107,8 @@ def test_a_step_is_the_one_written_out_by_hand(name: str) -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        for A in unit:
+            A.data /= A.data.square().sum(1, keepdim=True).sqrt()
     assert mine[0] == pytest.approx(losses, rel=1e-4)
     for p, q in zip(net.parameters(), mine[1].net.parameters(), strict=True):
         torch.testing.assert_close(p, q, rtol=1e-3, atol=1e-4)

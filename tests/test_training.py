@@ -30,6 +30,7 @@ QUICK = {"device": "cpu", "checkpoint_seconds": 0.0}
 CASES: dict[str, dict[str, Any]] = {  # each three epochs of three steps
     "dropout": {"model": "wrn-10-1", "dropout": 0.3, **TINY},
     "recurrence": {"model": "swrn-16-1-2", "recurrence": 0.05, **TINY},
+    "unit": {"model": "swrn-16-1-2", "init": "uniform", "coefficients": "unit", **TINY},
     "curriculum": {
         "model": "scnn",
         **TINY,
@@ -545,6 +546,22 @@ def test_a_record_tells_what_was_trained_on_what_and_where(tmp_path: Path) -> No
     assert run.cost["images_per_second"] == pytest.approx(6 * 96 / run.cost["seconds"], rel=0.2)
 
 
+def test_a_record_tells_how_the_coefficients_were_held(tmp_path: Path) -> None:
+    unit = train(**CASES["unit"], runs=tmp_path / "runs", device="cpu")
+    fixed = train(**CASES["unit"] | {"coefficients": "fixed"}, runs=tmp_path / "runs", device="cpu")
+    assert "swrn-16-1-2+" in unit.path
+    assert "+coefficients=unit" in unit.path
+    for kept in unit.coefficients.values():  # how they start too
+        for rows in kept.values():
+            torch.testing.assert_close(torch.tensor(rows).norm(dim=1), torch.ones(len(rows)))
+    assert unit.coefficients["0"] != unit.coefficients["3"]
+    assert fixed.coefficients["0"] == fixed.coefficients["3"]
+    for run in (unit, fixed):
+        again = Run.load(tmp_path / "runs" / run.path)
+        assert again.recipe == run.recipe
+        assert again.key == again.recipe.key
+
+
 def test_a_curriculum_is_recorded_phase_by_phase(tmp_path: Path) -> None:
     settings = {**CASES["curriculum"], "epochs": 2, "phases": 2}
     run = train(**settings, runs=tmp_path / "runs", device="cpu")
@@ -589,6 +606,8 @@ def test_images_from_a_path_are_called_by_its_stem_and_never_mixed(tmp_path: Pat
         ({"model": "wrn-28-1", "data": "shortest-paths"}, "nothing else does"),
         ({"model": "scnn", "data": "digits"}, "nothing else does"),
         ({"model": "wrn-28-1", "recurrence": 0.1}, "needs shared layers; wrn-28-1 has none"),
+        ({"model": "wrn-28-1", "coefficients": "unit"}, "='unit' needs shared layers, and this"),
+        ({"model": "cnn", "coefficients": "fixed"}, "='fixed' needs shared layers, and this"),
         ({"model": "cnn", "recurrence": 0.1}, "needs shared layers; cnn has none"),
         ({"model": "scnn", "dropout": 0.1}, "have no dropout; got 0.1"),
         ({"model": "wrn-28-1", "device": "gpu"}, "A device is cpu, cuda or cuda:N; got 'gpu'"),
