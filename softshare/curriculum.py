@@ -127,8 +127,7 @@ def curve_sentences(runs: Sequence[Run]) -> list[str]:
         lines.append(
             f"Each epoch of these runs ends with a partial batch of {max(left_over)} examples, "
             "which can throw the running averages of batch normalisation off just before F1 is "
-            "measured: part of the jumps may be our choice of batch size, not the networks'. The "
-            "recipe has been changed since to batches that divide the examples."
+            "measured: part of the jumps may be the choice of batch size, not the networks'."
         )
     epochs = paper.value("settings/shortest_paths/epochs")
     if any(run.recipe.epochs != epochs for run in runs):
