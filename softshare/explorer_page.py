@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import json
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,8 +105,6 @@ class Page:
 
     def html(self, epoch: int, stage: int, position: int) -> str:
         """The whole explorer, opened at one state, as a self-contained piece of HTML."""
-        from jinja2.utils import htmlsafe_json_dumps
-
         net, words = self.network, self.words
         texts: dict[str, int] = {}
         chosen = [
@@ -120,7 +121,7 @@ class Page:
             }
             for e, moment in enumerate(net.moments)
         ]
-        frames = {"parts": PARTS, "epochs": chosen}
+        frames = {"parts": PARTS, "epochs": chosen, "pieces": list(texts)}
         return _template("explorer.html.jinja").render(
             name=net.name,
             about=net.about,
@@ -138,8 +139,7 @@ class Page:
             css=style(),
             panel=_raw(self.panel(epoch, stage, position)),
             live=_raw(self.frame(epoch, stage, position)["live"]),
-            texts=map(_raw, texts),
-            frames=htmlsafe_json_dumps(frames, ensure_ascii=False, separators=(",", ":")),
+            frames=_packed(frames),
             script=_source("explorer.js"),
         )
 
@@ -187,6 +187,12 @@ def _environment() -> Environment:
     environment.filters["short"] = lambda value: f"{value:.2f}".removeprefix("0")
     environment.globals["width"] = diagram.WIDTH
     return environment
+
+
+def _packed(frames: dict[str, Any]) -> str:
+    """JSON, compressed, as text: the same frames always give the same text."""
+    text = json.dumps(frames, ensure_ascii=False, separators=(",", ":"))
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def _grey(similarity: float) -> str:

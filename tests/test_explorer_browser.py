@@ -17,7 +17,7 @@ webdriver = pytest.importorskip("selenium.webdriver")
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import Select  # noqa: E402
+from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
 
 pytestmark = [
     pytest.mark.slow,
@@ -81,7 +81,9 @@ def shown(browser: Any, page: str) -> Iterator[list[Any]]:
     """The explorers of the page, freshly opened at 1000 x 900."""
     size(browser, 1000)
     browser.get(page)
-    yield browser.find_elements(By.CLASS_NAME, "softshare-explorer")
+    roots = browser.find_elements(By.CLASS_NAME, "softshare-explorer")
+    WebDriverWait(browser, 30).until(lambda _: all(slider(root).is_displayed() for root in roots))
+    yield roots
     assert not browser.get_log("browser")
 
 
@@ -186,10 +188,14 @@ def test_nothing_is_fetched_and_no_name_became_an_element(browser: Any, shown: l
     assert "<b>&0" in browser.execute_script(titles, root)
 
 
+@pytest.mark.parametrize("missing", ["scripts", "DecompressionStream"])
 def test_without_scripts_a_picture_and_a_table_stand(
-    browser: Any, page: str, explorers: list[Explorer]
+    browser: Any, page: str, explorers: list[Explorer], missing: str
 ) -> None:
-    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    none = {"value": missing == "scripts"}
+    old = {"source": "" if missing == "scripts" else f"delete window.{missing}"}
+    added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", old)
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", none)
     try:
         browser.get(page)
         for root, explorer in zip(
@@ -204,6 +210,7 @@ def test_without_scripts_a_picture_and_a_table_stand(
             assert len(rows) == sum(len(m.states) for m in explorer.page.network.moments)
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1400])
@@ -215,7 +222,7 @@ def test_it_fits_the_width(browser: Any, shown: list[Any], width: int) -> None:
     scroll, inner = browser.execute_script(root)
     assert scroll <= inner == width
     outside = """
-    const wide = [...document.querySelectorAll(".softshare-explorer :not(.wide *, template *)")];
+    const wide = [...document.querySelectorAll(".softshare-explorer :not(.wide *)")];
     return wide.filter((e) => e.getBoundingClientRect().right > innerWidth + 1).length"""
     assert browser.execute_script(outside) == 0
     assert slider(shown[0]).size["height"] >= 38, "room for a finger"

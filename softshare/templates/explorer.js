@@ -1,11 +1,14 @@
 // Selects frames; every number and every drawing in them was made by Python.
 (() => {
-  const start = (root) => {
+  const unpack = (text) => {
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Response(plain).json();
+  };
+  const start = async (root) => {
     root.dataset.ready = "";
-    const pieces = root.querySelector("template").content.children;
-    const { parts, epochs } = JSON.parse(
-      root.querySelector('script[type="application/json"]').textContent,
-    );
+    const packed = root.querySelector('script[type="application/gzip"]').textContent;
+    const { parts, epochs, pieces } = await unpack(packed);
     const stage = root.querySelector('[data-of="stage"]');
     const epoch = root.querySelector('[data-of="epoch"]');
     const range = root.querySelector("input");
@@ -20,7 +23,7 @@
       frames[stage.value][range.value].forEach((piece, i) => {
         const place = root.querySelector(`[data-part="${parts[i]}"]`);
         if (place.dataset.piece === String(piece)) return;
-        place.innerHTML = pieces[piece].innerHTML;
+        place.innerHTML = pieces[piece];
         place.dataset.piece = piece;
       });
     };
@@ -39,5 +42,6 @@
     root.querySelector("details").open = false;
     show();
   };
+  if (!window.DecompressionStream) return; // before 2023: the picture and the table stand
   document.querySelectorAll(".softshare-explorer:not([data-ready])").forEach(start);
 })();
