@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import softshare as ss
-from softshare import plots
+from softshare.axes import panels
+from softshare.curve_plot import curves
+from softshare.naming import label
+from softshare.similarity_plot import similarities
 
 TARGET = Path(__file__).parent / "assets" / "records.svg"
 
@@ -13,16 +16,13 @@ def draw() -> None:
     paths = ss.reproduce("figure5", train=False).best()
     networks = ss.reproduce("table1", train=False).best()
     shared = next(run for run in networks if run.recipe.model.count("-") == 2 and run.coefficients)
-    first = plots.axes(11.0, 3.2)
-    figure = first.figure
-    first.remove()
-    left, *right = figure.subplots(1, 4, width_ratios=[2.2, 1, 1, 1])
-    plots.curves(paths, ax=left).set_title(
+    left, *right = panels(11.0, 3.2, columns=4, width_ratios=[2.2, 1, 1, 1])
+    curves(paths, ax=left).set_title(
         f"shortest paths, {paths[0].recipe.epochs} epochs a phase, held-out F1"
     )
-    plots.similarities(shared.lsm(), ax=right)
-    right[1].set_xlabel(f"layers of {plots.label(shared)}, {shared.data['name']}")
-    figure.savefig(TARGET, facecolor="white")
+    similarities(shared.lsm(), ax=right)
+    right[1].set_xlabel(f"layers of {label(shared)}, {shared.data['name']}")
+    left.figure.savefig(TARGET, facecolor="white")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from softshare.plots import axes
+from softshare.axes import panels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,10 +31,10 @@ def efficiency(table: pd.DataFrame, ax: Sequence[Axes] | None = None) -> Sequenc
 
     Example:
         >>> from softshare.efficiency import points
-        >>> panels = efficiency(points([]))
-        >>> [panel.get_title() for panel in panels], panels[0].get_xscale()
+        >>> shown = efficiency(points([]))
+        >>> [panel.get_title() for panel in shown], shown[0].get_xscale()
         (['cifar10', 'cifar100'], 'log')
-        >>> panels[0].figure.clear()
+        >>> shown[0].figure.clear()
     """
     import seaborn as sns
     from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
@@ -44,10 +44,7 @@ def efficiency(table: pd.DataFrame, ax: Sequence[Axes] | None = None) -> Sequenc
         given = "new axes" if ax is None else f"{len(ax)} axes"
         raise ValueError(f"Each data set has axes; got {len(sets)} data sets and {given}.")
     if ax is None:
-        first = axes(4.2 * len(sets), 4.6)
-        figure = first.figure
-        first.remove()
-        ax = list(figure.subplots(1, len(sets), squeeze=False)[0])
+        ax = panels(4.2 * len(sets), 4.6, columns=len(sets))
     families = list(dict.fromkeys(table["family"]))
     colours = dict(zip(families, sns.color_palette("colorblind", len(families)), strict=True))
     for place, name in zip(ax, sets, strict=True):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from softshare.axes import panels
 from softshare.folding_results import chance_of, table
 from softshare.naming import label
-from softshare.plots import axes
 from softshare.records import Run
 
 if TYPE_CHECKING:
@@ -36,10 +36,7 @@ def folding_curves(runs: Sequence[Run]) -> list[Axes]:
     measured = [run for run in runs if run.folded]
     if not measured:
         return []
-    first = axes(8.0, 5.6)
-    figure = first.figure
-    first.remove()
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+    above, below = panels(8.0, 5.6, rows=2, sharex=True, height_ratios=[3, 2])
     for colour, run in zip(sns.color_palette("colorblind", len(measured)), measured, strict=True):
         points = table([run])
         t = points["threshold"]
@@ -59,5 +56,5 @@ def folding_curves(runs: Sequence[Run]) -> list[Axes]:
     below.set(xlabel="threshold (dotted: chance level)", ylabel="parameters (%)")
     below.set_ylim(bottom=0)
     below.invert_xaxis()
-    sns.despine(figure)
+    sns.despine(above.figure)
     return [above, below]

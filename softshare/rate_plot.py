@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from softshare.plots import axes
+from softshare.axes import panels
 from softshare.rates import table
 from softshare.records import Run
 
@@ -36,11 +36,8 @@ def own_rates(runs: Sequence[Run]) -> list[Axes]:
         return []
     points["done"] = 100 * points["epoch"] / points.groupby("record")["epoch"].transform("max")
     sets = list(dict.fromkeys(points["trained on"]))
-    first = axes(4.2 * len(sets), 3.6)
-    figure = first.figure
-    first.remove()
-    panels = list(figure.subplots(1, len(sets), squeeze=False)[0])
-    for place, name in zip(panels, sets, strict=True):
+    places = panels(4.2 * len(sets), 3.6, columns=len(sets))
+    for place, name in zip(places, sets, strict=True):
         sns.lineplot(
             points[points["trained on"] == name],
             x="done",
@@ -55,5 +52,5 @@ def own_rates(runs: Sequence[Run]) -> list[Axes]:
         place.set(title=name, xlabel="training done (%)", ylabel="")
         place.legend(title=None, frameon=False, fontsize="small")
         sns.despine(ax=place)
-    panels[0].set(ylabel="mean squared length of a row of A")
-    return panels
+    places[0].set(ylabel="mean squared length of a row of A")
+    return places

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from softshare import (
+    curve_plot,
     display,
     efficiency,
     findings,
@@ -17,8 +18,8 @@ from softshare import (
     overview,
     paper,
     patterns,
-    plots,
     provenance,
+    similarity_plot,
 )
 from softshare.curriculum import curve_sentences, phase_scores
 from softshare.explorer import Explorer
@@ -82,7 +83,7 @@ class Reproduction:
     def curves(self, metric: str | None = None) -> Axes | None:
         """A metric of the best runs against the epoch; None where none has it."""
         runs = [run for run in self.best() if not metric or metric in run.curves]
-        return plots.curves(runs, metric) if runs else None
+        return curve_plot.curves(runs, metric) if runs else None
 
     def phases(self, epoch: int = -1, metric: str | None = None) -> pd.DataFrame:
         """F1 of the best runs in each phase, by `softshare.curriculum.phase_scores`."""
@@ -99,7 +100,7 @@ class Reproduction:
             kept = [int(epoch) for epoch in run.coefficients]
             for epoch in [kept[-1]] if epochs is None else [e for e in epochs if e in kept]:
                 title = f"{label(run)}, seed {run.seed}" + (f", epoch {epoch}" if epochs else "")
-                figures.append(plots.similarities(run.lsm(epoch), title)[0])
+                figures.append(similarity_plot.similarities(run.lsm(epoch), title)[0])
         return figures
 
     def efficiency(self) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from softshare.plots import axes
+from softshare.axes import axes
 from softshare.speed import Record, is_cpu
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import inspect
 import multiprocessing
 import textwrap
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -22,6 +22,17 @@ torch.set_num_threads(1)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A broken sign shows within seconds: the slow tests come last."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+@pytest.fixture
+def on_paper() -> Iterator[None]:
+    """Figures drawn without a screen, and closed."""
+    plt = pytest.importorskip("matplotlib.pyplot")
+    backend = plt.get_backend()
+    plt.switch_backend("svg")
+    yield
+    plt.close("all")
+    plt.switch_backend(backend)
 
 
 class Operations(TorchDispatchMode):
