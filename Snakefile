@@ -11,7 +11,7 @@ A record that is there is never trained again, and a job that was cut off resume
 import os
 import sys
 
-from softshare import paper
+from softshare import paper, variants
 from softshare.paths import runs_root
 from softshare.provenance import command
 from softshare.recipe import for_profile
@@ -50,6 +50,9 @@ def figure(name):
 PAGES = {name: table(name) for name in ("table1", "table2", "table4")}
 PAGES |= {name: figure(name) for name in ("figure4", "figure5", "figure6", "figure7", "figure8")}
 PAGES["folding"] = PAGES["figure4"] + PAGES["figure6"]
+PAGES["appendix_b"] = [
+    r for row in variants.rows() for r in recipes(row["model"], "cifar10", row["options"])
+]
 PAGES["figure3"] = figure("figure3") + PAGES["table1"] + PAGES["table2"]
 RECIPES = {recipe.path: recipe for page in PAGES.values() for recipe in page}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from softshare import paper
+from softshare import paper, variants
 from softshare.paper_file import read
 from softshare.paths import plan_toml
 from softshare.plan import Plan, at_hand
@@ -16,7 +16,6 @@ from softshare.recipe import PATH_MODELS, PROFILES, Recipe, for_profile
 
 LISTS = ("gpu", "cpu")
 _KEYS = ("adds", "target", "rows", "models", "profile", "seeds", "data", "settings")
-_NOT_TABLES = ("appendix_b",)  # runs that no printed row asks for
 
 
 @dataclass(frozen=True)
@@ -136,14 +135,15 @@ def _rows(entry: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Model and options of the networks that an entry means."""
     document = read()[0]
     tables, figures = document["tables"], document["figures"]
-    known = (*tables, *figures, *_NOT_TABLES)
+    known = (*tables, *figures, "appendix_b")
     if not _targets(entry) or set(_targets(entry)) - set(known):
         raise ValueError(f"target is one of {', '.join(known)}, or a list of them.")
     target = _targets(entry)[0]
     if "models" in entry:
         return [(model, {}) for model in entry["models"]]
-    if target in tables:
-        own = {row["row"]: row for row in paper.rows(target) if row["model"]}
+    if target in tables or target == "appendix_b":
+        every = variants.rows() if target == "appendix_b" else paper.rows(target)
+        own = {row["row"]: row for row in every if row["model"]}
         names = entry.get("rows", list(own))
         if unknown := [name for name in names if name not in own]:
             raise ValueError(f"{target} has the rows {', '.join(own)}; got {unknown[0]!r}.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from softshare import paper
 from softshare.findings import alike
-from softshare.matching import by_setting, data_set, kind, variant
+from softshare.matching import by_setting, data_set, kind, variant, varied
 from softshare.naming import label
 from softshare.records import Run
 
@@ -27,6 +27,7 @@ def shows(run: Run) -> bool:
         and data_set(run) in ("cifar10", "cifar100")
         and not run.recipe.cutout
         and not run.recipe.tune
+        and not varied(run.recipe)
     )
 
 

@@ -21,13 +21,15 @@ COLUMNS = (
     *("shared", "against", "trained on", "profile", "epochs", "n", "ours", "noise"),
     *("pair in the paper", "paper"),
 )
+_OF_THE_MODEL = ("seed", "dropout", "init", "coefficients")
 
 
 def alike(runs: Sequence[Run], among: Sequence[str] = ()) -> list[Run]:
     """The largest set of runs that differ in model and seed alone: those that may be compared.
 
-    Dropout belongs to the model; networks of several widths are kept apart. Among sets that cover
-    as many models, the one at the better profile, then the one with fewer settings of its own.
+    Dropout and what is done to the coefficients belong to the model; networks of several widths
+    are kept apart. Among sets that cover as many models, the one at the better profile, then the
+    one with fewer settings of its own.
 
     Args:
         runs: any runs.
@@ -39,7 +41,7 @@ def alike(runs: Sequence[Run], among: Sequence[str] = ()) -> list[Run]:
     """
     sets: dict[Any, list[Run]] = {}
     for run in runs:
-        sets.setdefault(_setting(run), []).append(run)
+        sets.setdefault(setting(run), []).append(run)
     touched = [s for s in sets.values() if not among or any(run.path in among for run in s)]
     return max(
         touched,
@@ -77,7 +79,7 @@ def contrasts(runs: Sequence[Run], table: str) -> pd.DataFrame:
 
     sets: dict[Any, dict[str, list[Run]]] = {}
     for run in runs:
-        sets.setdefault(_setting(run), {}).setdefault(label(run), []).append(run)
+        sets.setdefault(setting(run), {}).setdefault(label(run), []).append(run)
     lines = []
     for models in sets.values():
         for name, shared in models.items():
@@ -103,7 +105,13 @@ def table_sentences(runs: Sequence[Run], table: str) -> list[str]:
     return lines or ["No soft-shared network and a twin of it have been trained alike yet."]
 
 
-def _setting(run: Run) -> tuple[Any, ...]:
+def image_noise(ours: Sequence[Run], others: Sequence[Run]) -> float:
+    """The standard error that drawing the test images gives a difference, as in `contrasts`."""
+    means = (statistics.mean(run.test_error / 100 for run in runs) for runs in (ours, others))
+    return 100 * math.sqrt(sum(p * (1 - p) for p in means) / ours[0].data["test"])
+
+
+def setting(run: Run) -> tuple[Any, ...]:
     """What runs must have in common to be set beside each other."""
     own = _changed(run)
     examples = None if run.recipe.data == PATHS else run.data.get("checksum")  # drawn for each seed
@@ -112,7 +120,7 @@ def _setting(run: Run) -> tuple[Any, ...]:
 
 def _changed(run: Run) -> dict[str, Any]:
     """In what a run's training differs from its profile."""
-    return {k: v for k, v in own_settings(run.recipe).items() if k not in ("seed", "dropout")}
+    return {k: v for k, v in own_settings(run.recipe).items() if k not in _OF_THE_MODEL}
 
 
 def _twins(name: str) -> list[str]:
@@ -128,7 +136,6 @@ def _contrast(
     table: str, name: str, shared: list[Run], twin: str, others: list[Run]
 ) -> dict[str, Any]:
     a, b = (statistics.mean(run.test_error for run in runs) for runs in (shared, others))
-    variance = sum(e / 100 * (1 - e / 100) for e in (a, b)) / shared[0].data["test"]
     pair, paper_difference = _printed(table, shared[0], others[0])
     return {
         "shared": name,
@@ -138,7 +145,7 @@ def _contrast(
         "epochs": shared[0].recipe.total_epochs,
         "n": min(len(shared), len(others)),
         "ours": a - b,
-        "noise": 100 * math.sqrt(variance),
+        "noise": image_noise(shared, others),
         "pair in the paper": pair,
         "paper": paper_difference,
     }
@@ -156,4 +163,4 @@ def _printed(table: str, shared: Run, twin: Run) -> tuple[str, float]:
     return f"{ours['row']} against {other['row']} on {column}", difference
 
 
-__all__ = ["alike", "contrasts", "table_sentences"]
+__all__ = ["alike", "contrasts", "image_noise", "setting", "table_sentences"]

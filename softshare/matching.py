@@ -12,6 +12,7 @@ from typing import Any, Protocol
 PROFILES = ("paper", "fast", "smoke")
 # fields that tell which row, data set or average a run belongs to, not how it was trained
 IDENTITY = ("model", "data", "profile", "seed", "dropout", "cutout")
+_USUAL = {"init": "orthogonal", "coefficients": "free"}
 
 
 class Recorded(Protocol):
@@ -61,10 +62,11 @@ def place(run: Recorded, name: str, tables: dict[str, Any]) -> Place | None:
     that has its name but for the width, the nearest one ("wrn-28-1" for WRN 28-10), with a cutout
     of any size if the row has one. Any other is shown without a row if the table has its dropout
     and cutout, and its data set or a model of its kind and depth. A network that was folded and
-    tuned belongs in no table: it is another network than the one that its name names.
+    tuned belongs in no table: it is another network than the one that its name names. Nor does a
+    variant of Appendix B.
     """
     recipe, table = run.recipe, tables[name]
-    if tuned(recipe):
+    if tuned(recipe) or varied(recipe):
         return None
     others = [other for key, other in tables.items() if key != name]
     if row := _row(recipe, table):
@@ -84,12 +86,17 @@ def place(run: Recorded, name: str, tables: dict[str, Any]) -> Place | None:
 
 
 def stands_in(recipe: Any, row: dict[str, Any]) -> bool:
-    """Whether a recipe trains the row's model, at whatever width, with its dropout and cutout.
+    """Whether a recipe trains the row's model, at whatever width, with its options.
 
     A cutout of any size will do: 16 pixels are half of a CIFAR image, and all of a digit.
     """
     alike = kind(recipe.model)[0] == kind(row["model"])[0] and not tuned(recipe)
     return alike and _options(row["options"]) == _trained(recipe)
+
+
+def varied(recipe: Any) -> bool:
+    """Whether the coefficients start or are held otherwise than in all tables and figures."""
+    return _coefficients(recipe) != _coefficients({})
 
 
 def tuned(recipe: Any) -> bool:
@@ -146,12 +153,18 @@ def _order(run: Recorded) -> tuple[int, str, str]:
     return rank, variant(run), run.recipe.model
 
 
-def _options(options: dict[str, Any]) -> tuple[float, bool]:
-    return options.get("dropout", 0.0), options.get("cutout", 0) > 0
+def _options(options: dict[str, Any]) -> tuple[Any, ...]:
+    return options.get("dropout", 0.0), options.get("cutout", 0) > 0, *_coefficients(options)
 
 
-def _trained(recipe: Any) -> tuple[float, bool]:
-    return _options({"dropout": recipe.dropout, "cutout": recipe.cutout})
+def _trained(recipe: Any) -> tuple[Any, ...]:
+    return recipe.dropout, recipe.cutout > 0, *_coefficients(recipe)
+
+
+def _coefficients(of: Any) -> tuple[str, ...]:
+    """How they start and are held, of a recipe or of a row's options."""
+    given = of if isinstance(of, dict) else vars(of)
+    return tuple(given.get(name, usual) for name, usual in _USUAL.items())
 
 
 def _row(recipe: Any, table: dict[str, Any]) -> dict[str, Any] | None:

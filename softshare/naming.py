@@ -9,16 +9,21 @@ from softshare.records import Run
 
 
 def label(of: Run | Recipe) -> str:
-    """A model as the paper writes it, with a star for dropout; of a folded one, where and how long.
+    """A model as the paper writes it, with a star for dropout, and in what it is not the paper's.
 
     Example:
         >>> label(Recipe("swrn-28-1", dropout=0.3)), label(Recipe("scnn-r", "shortest-paths"))
         ('SWRN 28-1*', 'SCNN-R')
         >>> label(Recipe("swrn-28-1", fold=0.9, tune=3))
         'SWRN 28-1 folded at 0.9, tuned 3'
+        >>> label(Recipe("swrn-28-1", init="normal", coefficients="unit"))
+        'SWRN 28-1 (normal, unit)'
     """
     recipe = of.recipe if isinstance(of, Run) else of
     name = _spaced(recipe.model) + ("*" if recipe.dropout else "")
+    own = [recipe.init] if recipe.init != "orthogonal" else []
+    own += [recipe.coefficients] if recipe.coefficients != "free" else []
+    name += f" ({', '.join(own)})" if own else ""
     return name + (f" folded at {recipe.fold:g}, tuned {recipe.tune}" if recipe.tune else "")
 
 

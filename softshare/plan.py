@@ -8,16 +8,19 @@ from typing import Any
 
 import torch
 
-from softshare import efficiency, paper
+from softshare import efficiency, paper, variants
 from softshare.data import load
-from softshare.matching import PROFILES, kind, place, stands_in
+from softshare.matching import PROFILES, kind, place, stands_in, varied
 from softshare.models import build
 from softshare.paper_file import read
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
 from softshare.training import recipe_for
 
-TARGETS = ("table1", "table2", "table4", "figure3", "figure5", "figure7", "figure8", "folding")
+TARGETS = (
+    *("table1", "table2", "table4", "figure3", "figure5", "figure7", "figure8", "folding"),
+    "appendix_b",
+)
 PREFERRED = ("cifar10", "cifar10-jpeg")
 _FOLDED = ("figure4", "figure6")  # whose networks the paper folds
 _DIGITS_CUTOUT = 4  # half of the side, like 16 of 32
@@ -73,6 +76,8 @@ class Plan:
 
     def rows(self) -> list[dict[str, Any]]:
         """The networks, each with `model` and `options`: the paper's own, then that of `k`."""
+        if self.target == "appendix_b":
+            return variants.rows()
         if self.figure:
             names = _FOLDED if self.target == "folding" else (self.target,)
             models = [model for name in names for model in paper.models(name)]
@@ -117,7 +122,9 @@ class Plan:
         if self.target == "figure3":
             return efficiency.shows(run)
         if self.target == "folding":
-            return bool(run.coefficients or run.recipe.tune)
+            return bool(run.coefficients or run.recipe.tune) and not varied(run.recipe)
+        if self.target == "appendix_b":
+            return variants.variant(run) is not None
         if self.figure:
             return any(stands_in(run.recipe, row) for row in self.rows())
         return place(run, self.target, read()[0]["tables"]) is not None

@@ -146,6 +146,7 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
 def _commands(target: str, recipes: Sequence[Recipe]) -> list[str]:
     """The notebook's command, or one a recipe where these have settings it has no parameter for."""
     expressible = {"seed", "epochs", "dropout", "cutout"}
+    expressible |= {"init", "coefficients"} if target == "appendix_b" else set()
     if all(expressible >= set(own_settings(recipe)) for recipe in recipes):
         return [again(target, recipes)]
     return [command(recipe) for recipe in recipes]

@@ -20,6 +20,7 @@ from softshare import (
     patterns,
     provenance,
     similarity_plot,
+    variant_results,
 )
 from softshare.curriculum import curve_sentences, phase_scores
 from softshare.explorer import Explorer
@@ -133,6 +134,8 @@ class Reproduction:
             return bullets(curve_sentences(self.best()))
         if self.target == "folding":
             return bullets(folding_results.sentences(self.runs))
+        if self.target == "appendix_b":
+            return bullets(variant_results.variant_sentences(self.runs))
         if self.target == "figure3":
             return bullets(efficiency.efficiency_sentences(self.runs))
         if self.target.startswith("figure"):
@@ -198,8 +201,8 @@ def reproduce(
 
     Args:
         target: a table of CIFAR networks (``table1``, ``table2``, ``table4``), or ``figure3``,
-            ``figure5``, ``figure7`` or ``figure8``, or ``folding``, which shows any soft-shared
-            network and misses those of Figures 4 and 6.
+            ``figure5``, ``figure7`` or ``figure8``, ``appendix_b``, or ``folding``, which shows any
+            soft-shared network and misses those of Figures 4 and 6.
         k: for tables, templates per group of one more row; 0 for the table's own rows alone.
         profile: ``auto``, ``paper``, ``fast`` or ``smoke``.
         data: name or path of the data set; ``auto`` trains on CIFAR-10 where it is at hand, else

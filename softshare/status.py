@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from softshare import paper
 from softshare.cost import flops
+from softshare.matching import varied
 from softshare.provenance import command
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run, load_runs
+from softshare.variants import TITLE, rows, variant
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +48,7 @@ def tables() -> pd.DataFrame:
 
 
 def figures() -> pd.DataFrame:
-    """A row for each figure that shows trained networks: what is recorded for it.
+    """A row for each figure that shows trained networks, and for Appendix B: what is recorded.
 
     Example:
         >>> list(figures().columns)
@@ -59,7 +61,8 @@ def figures() -> pd.DataFrame:
     for name, about in paper.load()["figures"].items():
         if models := paper.models(name):
             data = about["data"]["value"] if "data" in about else None
-            shown = [r for r in runs if r.recipe.model in models and not r.recipe.tune]
+            others = [r for r in runs if r.recipe.tune or varied(r.recipe)]
+            shown = [r for r in runs if r.recipe.model in models and r not in others]
             lines.append(
                 {
                     "figure": about["title"]["source"],
@@ -68,6 +71,16 @@ def figures() -> pd.DataFrame:
                     "runs": len(shown),
                 }
             )
+    own = [for_profile(row["model"], **row["options"]) for row in rows()]
+    shown = [run for run in runs if variant(run)]
+    lines.append(
+        {
+            "figure": "Appendix B",
+            "title": TITLE,
+            "state": _state(own, shown),
+            "runs": len(shown),
+        }
+    )
     return pd.DataFrame(lines)
 
 

@@ -71,6 +71,7 @@ def test_the_order_is_that_of_what_the_book_gains() -> None:
         for_profile("swrn-28-14", JPEG, cutout=16),
         for_profile("wrn-28-2", **fast),
         for_profile("swrn-28-4", init="sparse-normal", seed=2, **fast),
+        for_profile("swrn-28-4", coefficients="fixed", seed=2, **fast),
         for_profile("swrn-28-10", "cifar100"),
         for_profile("cnn", profile="fast"),
         for_profile("wrn-28-1", **fast),

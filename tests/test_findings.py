@@ -75,7 +75,6 @@ def test_the_profiles_own_settings_win_among_sets_of_as_many_models(make_run: Ma
         {"batch_size": 64},
         {"weight_decay": 0.0},
         {"optimizer": "adam"},
-        {"init": "normal"},
         {"recurrence": 0.01},
         {"cutout": 4},
         {"examples": 500},

@@ -397,7 +397,7 @@ def test_the_row_of_k_and_the_networks_of_figure5_can_be_missing(
         (
             "table3",
             {},
-            "knows table1, table2, table4, figure3, figure5, figure7, figure8, folding; got",
+            "knows table1, table2, table4, figure3, figure5, figure7, figure8, folding, ",
         ),
         ("table1", {"k": -1}, "k is a whole number from 0 up; got -1"),
         ("table1", {"k": "two"}, "k is a whole number from 0 up; got 'two'"),

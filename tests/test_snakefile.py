@@ -15,7 +15,14 @@ from softshare.commands import parse
 from softshare.recipe import Recipe, for_profile
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ["table1", "table2", "table4", *(f"figure{n}" for n in range(3, 9)), "folding"]
+PAGES = [
+    "table1",
+    "table2",
+    "table4",
+    *(f"figure{n}" for n in range(3, 9)),
+    "folding",
+    "appendix_b",
+]
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("snakemake") is None, reason="snakemake is not installed"

@@ -135,7 +135,7 @@ def test_every_command_trains_what_fills_its_line(recorded: list[Run], make_run:
 
 
 def test_figures_say_how_much_of_them_is_recorded(recorded: list[Run], make_run: Make) -> None:
-    assert status.figures()["figure"].str.extract(r"(\d)")[0].tolist() == list("345678")
+    assert status.figures()["figure"].str[-1].tolist() == list("345678B")
     assert state("Figure 5") == ("not attempted", 0)
     recorded += [make_run(for_profile("cnn", profile="fast"))]
     assert state("Figure 5") == ("recorded at profile fast: not comparable", 1)
@@ -146,6 +146,17 @@ def test_figures_say_how_much_of_them_is_recorded(recorded: list[Run], make_run:
     recorded += [make_run(for_profile(model)) for model in ("cnn", "scnn-r")]
     assert state("Figure 5") == ("recorded at the paper's settings", 5)
     assert state("Figure 6") == ("not attempted", 0)
+
+
+def test_appendix_b_counts_its_variants_and_figures_do_not(
+    recorded: list[Run], make_run: Make
+) -> None:
+    assert state("Appendix B") == ("not attempted", 0)
+    recorded += [make_run(for_profile("swrn-28-1", "digits", "smoke", init="normal"))]
+    assert state("Appendix B") == ("recorded at profile smoke: not comparable", 1)
+    recorded += [make_run(for_profile("swrn-28-4", coefficients="unit", seed=2))]
+    assert state("Appendix B") == ("recorded at the paper's settings for 1 of 9 networks", 2)
+    assert state("Figure 3") == ("not attempted", 0)
 
 
 def test_a_figure_on_another_set_is_not_the_papers(recorded: list[Run], make_run: Make) -> None:
