@@ -1,5 +1,6 @@
 """Soft parameter sharing: layers of a network mix their weights from common templates."""
 
+from softshare.collection import parameters, reproduce
 from softshare.counting import count
 from softshare.explorer import Explorer
 from softshare.folded_model import FoldedModel
@@ -8,7 +9,6 @@ from softshare.network_folding import fold
 from softshare.optimisation import param_groups
 from softshare.paper import compare
 from softshare.records import Run, load_runs
-from softshare.reproduction import parameters, reproduce
 from softshare.sharing import groups, share, unshare
 from softshare.similarity import chance_level, lsm, recurrence_penalty
 from softshare.training import train

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import softshare as ss
-from softshare import provenance, reproduction
+from softshare import collection, provenance
 from softshare.__main__ import main
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
@@ -161,7 +161,7 @@ def test_the_line_asks_its_notebook_for_the_same_runs(
     def train(model: str, data: str, profile: str, *, runs: Path, **settings: Any) -> Run:
         return make_run(recipe_for(model, data, profile, **settings))
 
-    monkeypatch.setattr(reproduction, "train_run", train)
+    monkeypatch.setattr(collection, "train_run", train)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.delenv("SOFTSHARE_BOOK", raising=False)
     found = ss.reproduce(target, **values, runs=tmp_path)

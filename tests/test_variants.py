@@ -181,7 +181,7 @@ def test_the_page_trains_and_finds_its_runs(
         run.save(runs)
         return run
 
-    monkeypatch.setattr("softshare.reproduction.train_run", trainer)
+    monkeypatch.setattr("softshare.collection.train_run", trainer)
     found = ss.reproduce("appendix_b", profile="smoke", runs=tmp_path)
     wanted = [
         for_profile(row["model"].replace("-4", "-1"), "digits", "smoke", **row["options"])
