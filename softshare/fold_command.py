@@ -68,7 +68,8 @@ def check(arguments: argparse.Namespace) -> None:
 def _fold(arguments: argparse.Namespace) -> None:
     run, root = _found(arguments.record, arguments.runs or runs_root())
     if arguments.measure:
-        run = remeasured(run, root, device_for(arguments.device), arguments.source)
+        device = device_for(arguments.device)
+        run = remeasured(run, root, device, arguments.source, progress=True)
         run.save(root)
         print(_curve(run))
         print(f"record {root / run.path}")

@@ -23,7 +23,12 @@ from softshare.ties import thresholds
 
 
 def measured(
-    run: Run, net: nn.Module, task: Task, precision: torch.dtype, always: bool = False
+    run: Run,
+    net: nn.Module,
+    task: Task,
+    precision: torch.dtype,
+    always: bool = False,
+    progress: bool = False,
 ) -> Run:
     """A run with its ``folded`` measured, and the ``folding_seconds`` that it took as a cost.
 
@@ -34,6 +39,7 @@ def measured(
         precision: what the network computes in.
         always: False leaves out what takes longer than the training took, as with the few
             examples of a trial run, counted in passes of examples. ``origin["folded"]`` says so.
+        progress: whether to show a bar.
     """
     if not banks(net):
         return run
@@ -42,7 +48,7 @@ def measured(
         if not always and _passes(run, net) > 3 * _seen(run):  # a step passes forth and back
             why = "not measured, as it would take longer than the training; fold RECORD --measure"
             return replace(run, origin=run.origin | {"folded": why})
-        found = measure(net, task, run.recipe.total_epochs - 1, precision)
+        found = measure(net, task, run.recipe.total_epochs - 1, precision, progress)
     except ModuleNotFoundError as error:
         warnings.warn(f"Folding {run.path} was not measured: {error}.", stacklevel=2)
         return run
@@ -67,6 +73,7 @@ def remeasured(
     root: Path | str | None = None,
     device: torch.device | str = "cpu",
     source: str | Path | None = None,
+    progress: bool = False,
 ) -> Run:
     """A recorded run with its foldings measured on its kept weights; its result stays as it is.
 
@@ -78,6 +85,7 @@ def remeasured(
         root: folder of records. Default ``data/runs`` of the checkout.
         device: where to measure.
         source: folder or archive to read the image set from.
+        progress: whether to show a bar.
 
     Returns:
         The run with new ``folded`` and the metric of its ``weights``; save it to keep them.
@@ -99,13 +107,17 @@ def remeasured(
     kept = replace(run, weights=run.weights | {run.metric: error})
     if not banks(net):
         return kept
-    kept = measured(kept, net, task, precision, always=True)
+    kept = measured(kept, net, task, precision, True, progress)
     how = f"on {place.type} in {str(precision).removeprefix('torch.')}, from the kept weights"
     return replace(kept, origin=run.origin | {"folded": how}) if kept.folded else kept
 
 
 def measure(
-    net: nn.Module, task: Task, epoch: int, precision: torch.dtype = torch.float32
+    net: nn.Module,
+    task: Task,
+    epoch: int,
+    precision: torch.dtype = torch.float32,
+    progress: bool = False,
 ) -> list[dict[str, float]]:
     r"""The score of a shared network folded at t = 1 and wherever ties of any group grow.
 
@@ -124,6 +136,7 @@ def measure(
         task: what it was trained on, on the device of `net`.
         epoch: counted from 0: whose examples are scored and drawn, that is, the last.
         precision: what the network computes in.
+        progress: whether to show a bar.
 
     Returns:
         For each threshold, falling: ``threshold``; ``parameters`` of the folded network; the
@@ -139,10 +152,13 @@ def measure(
         >>> [list(line) for line in found]
         [['threshold', 'parameters', 'test_error', 'test_error_recalibrated']]
     """
+    from tqdm.auto import tqdm
+
     twin = copy.deepcopy(net).eval()
     kept = copy.deepcopy(twin.state_dict())
     lines = []
-    for threshold in all_thresholds(net):
+    each = all_thresholds(net)
+    for threshold in tqdm(each, "foldings", unit="folding", disable=not progress):
         twin.load_state_dict(kept)
         parts = fold_in_place(twin, threshold)
         lines.append({"threshold": threshold, "parameters": folded_size(net, parts)})

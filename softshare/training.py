@@ -161,7 +161,7 @@ def _asked(
 def _end(training: Training, root: Path) -> Run:
     """Trains what is left, measures the foldings, and writes weights and record."""
     run, task, precision = training.finish(), training.task, training.step.precision
-    run = measured(run, training.net, task, precision)
+    run = measured(run, training.net, task, precision, progress=training.progress)
     last = run.recipe.total_epochs - 1
     run = keep(
         run, training.net, root, lambda net: score(net, task, last, precision, training.device)
