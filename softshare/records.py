@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,12 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from softshare import storage
+from softshare import record_file
 from softshare.paths import runs_root
 from softshare.recipe import Recipe
 from softshare.similarity import similarity
-
-FORMAT = 1
 
 
 @dataclass(frozen=True, repr=False)
@@ -131,10 +126,8 @@ class Run:
         Raises:
             OSError: the place is full or not writable.
         """
-        content = {"format": FORMAT} | asdict(self)
-        content["sha256"] = _digest(content)
         path = Path(root or runs_root()) / self.path
-        storage.write(path, (_text(content) + "\n").encode())
+        record_file.write(path, asdict(self))
         return path
 
     @staticmethod
@@ -146,24 +139,7 @@ class Run:
             Damaged: it is not JSON, not whole, or does not match its checksum.
             ValueError: it comes from a newer version.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"There is no record {path}.")
-        damaged = f"The record {path} is damaged:"
-        try:
-            content = json.loads(path.read_text())
-            digest = content.pop("sha256")
-            intact = digest == _digest(content)
-            version = content.pop("format")
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise storage.Damaged(f"{damaged} it is not a whole record.") from error
-        if not intact:
-            raise storage.Damaged(f"{damaged} its checksum does not match.")
-        if version != FORMAT:
-            raise ValueError(
-                f"This version reads records of format {FORMAT}; {path} has format {version}. "
-                "Update softshare."
-            )
+        content = record_file.read(Path(path))
         try:
             recipe = Recipe(**content.pop("recipe"))
             return Run(recipe, **content)
@@ -216,24 +192,3 @@ def load_runs(root: Path | str | None = None, **settings: Any) -> list[Run]:
     return [
         run for run in runs if all(getattr(run.recipe, n) in values for n, values in wanted.items())
     ]
-
-
-def _text(content: Mapping[str, Any]) -> str:
-    """JSON with one line per curve: small in git, and a changed number is one changed line."""
-    lines = []
-    for name, value in content.items():
-        if (
-            isinstance(value, dict)
-            and value
-            and isinstance(next(iter(value.values())), (list, dict))
-        ):
-            inner = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in value.items())
-            lines.append(f" {json.dumps(name)}: {{\n{inner}\n }}")
-        else:
-            lines.append(f" {json.dumps(name)}: {json.dumps(value)}")
-    return "{\n" + ",\n".join(lines) + "\n}"
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    canonical = json.dumps(content, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
