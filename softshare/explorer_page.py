@@ -5,26 +5,16 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from softshare import diagram, size_curve
-from softshare.diagram import COLOURS, Diagram
+from softshare import size_curve
+from softshare.diagram import Diagram
 from softshare.explorer_states import Network
+from softshare.explorer_templates import raw, source, style, template
 from softshare.explorer_words import Words, number
 from softshare.outline import outlines
 
-if TYPE_CHECKING:
-    from jinja2 import Environment, Template
-
 PARTS = ("similarity", "outline", "scale", "diagram", "group", "numbers", "curve", "live")
-_DARK = (
-    "--accent: #9db4e0; --chance-mark: #e08be6; "
-    "--quiet: #a3a9b5; --line: #7d8592; --box: #343a45; --on: #101318; --on0: #f0f2f5; "
-    "--c1: #ff6b6b; --c2: #57c777; --c3: #7ba7ff; --c4: #ffab52; --c5: #c695f5; --c6: #4fd0d3; "
-    "--c7: #ff85c2; --c8: #d3a277; --c9: #c3cd57; --c10: #a9bad8;"
-)
 
 
 class Page:
@@ -82,8 +72,8 @@ class Page:
         """One state as HTML that needs no script."""
         moment = self.network.moments[epoch]
         left, right = size_curve.LEFT / size_curve.WIDTH, size_curve.RIGHT / size_curve.WIDTH
-        return _template("explorer_panel.jinja").render(
-            part={k: _raw(v) for k, v in self.frame(epoch, stage, position).items()},
+        return template("explorer_panel.jinja").render(
+            part={k: raw(v) for k, v in self.frame(epoch, stage, position).items()},
             t=moment.states[position].threshold,
             step=position / max(1, len(moment.states) - 1),
             left=f"{100 * left:.2f}%",
@@ -95,12 +85,12 @@ class Page:
 
     def still(self, epoch: int, stage: int, position: int) -> str:
         """One state with name and style, for a widget that does the choosing."""
-        return _template("explorer_live.jinja").render(
+        return template("explorer_live.jinja").render(
             name=self.network.name,
             about=self.network.about,
             css=style(),
-            panel=_raw(self.panel(epoch, stage, position)),
-            live=_raw(self.frame(epoch, stage, position)["live"]),
+            panel=raw(self.panel(epoch, stage, position)),
+            live=raw(self.frame(epoch, stage, position)["live"]),
         )
 
     def html(self, epoch: int, stage: int, position: int) -> str:
@@ -122,7 +112,7 @@ class Page:
             for e, moment in enumerate(net.moments)
         ]
         frames = {"parts": PARTS, "epochs": chosen, "pieces": list(texts)}
-        return _template("explorer.html.jinja").render(
+        return template("explorer.html.jinja").render(
             name=net.name,
             about=net.about,
             at={"epoch": epoch, "stage": stage, "position": position},
@@ -137,22 +127,22 @@ class Page:
                 for moment in net.moments
             ],
             css=style(),
-            panel=_raw(self.panel(epoch, stage, position)),
-            live=_raw(self.frame(epoch, stage, position)["live"]),
+            panel=raw(self.panel(epoch, stage, position)),
+            live=raw(self.frame(epoch, stage, position)["live"]),
             frames=_packed(frames),
-            script=_source("explorer.js"),
+            script=source("explorer.js"),
         )
 
     def document(self, epoch: int, stage: int, position: int) -> str:
         """The same as a page of its own."""
-        return _template("explorer_document.jinja").render(
-            title=f"{self.network.name}: foldings", explorer=_raw(self.html(epoch, stage, position))
+        return template("explorer_document.jinja").render(
+            title=f"{self.network.name}: foldings", explorer=raw(self.html(epoch, stage, position))
         )
 
     def _draw(self, part: str, *key: Any, **values: Any) -> str:
         """A piece from its macro; the same piece of another state is not drawn again."""
         if (part, *key) not in self._drawn:
-            macro = getattr(_template("explorer_parts.jinja").module, part)
+            macro = getattr(template("explorer_parts.jinja").module, part)
             self._drawn[part, *key] = str(macro(**values)).strip()
         return self._drawn[part, *key]
 
@@ -164,53 +154,7 @@ class Page:
         return max(Diagram(folded).depth for folded in schedules.values())
 
 
-@cache
-def style() -> str:
-    """The style sheet; its dark half holds wherever a host says so, or the reader prefers it."""
-    colours = "\n".join(
-        f".softshare-explorer .l{i} {{ stroke: var(--c{i}); }} .softshare-explorer .b{i} "
-        f"{{ fill: var(--c{i}); }} .softshare-explorer svg .o{i} {{ fill: var(--on); }}"
-        for i in range(1, COLOURS + 1)
-    )
-    text = _source("explorer.css").replace("COLOURS", colours)
-    return _raw(text.replace("DARK", _DARK))
-
-
-@cache
-def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("softshare"), autoescape=True, undefined=StrictUndefined
-    )
-    environment.filters["grey"] = _grey
-    environment.filters["short"] = lambda value: f"{value:.2f}".removeprefix("0")
-    environment.globals["width"] = diagram.WIDTH
-    return environment
-
-
 def _packed(frames: dict[str, Any]) -> str:
     """JSON, compressed, as text: the same frames always give the same text."""
     text = json.dumps(frames, ensure_ascii=False, separators=(",", ":"))
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
-
-
-def _grey(similarity: float) -> str:
-    level = f"{round(255 * similarity):02x}"
-    return f"#{level * 3}"
-
-
-def _template(name: str) -> Template:
-    return _environment().get_template(name)
-
-
-def _source(name: str) -> Any:
-    """A file of the package as it stands, not to be escaped."""
-    return _raw((Path(__file__).parent / "templates" / name).read_text(encoding="utf-8"))
-
-
-def _raw(text: str) -> Any:
-    """What is HTML already, and not to be escaped again."""
-    from markupsafe import Markup
-
-    return Markup(text)

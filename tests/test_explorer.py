@@ -120,7 +120,7 @@ def test_outlines_enclose_exactly_the_tied_pairs(schedule: list[int]) -> None:
 
 
 def test_colours_are_the_papers_red_green_and_blue_first() -> None:
-    from softshare.explorer_page import style
+    from softshare.explorer_templates import style
 
     light = style().split("}")[0]
     for number, strongest in enumerate((0, 1, 2), start=1):
