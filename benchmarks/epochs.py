@@ -11,7 +11,8 @@ from torch import Tensor
 import softshare as ss
 from softshare.engine import engine_for, tuned
 from softshare.models import build
-from softshare.precision import name_of, precision_for, seeded
+from softshare.precision import name_of, precision_for
+from softshare.random_streams import seeded
 from softshare.recipe import Recipe, for_profile
 from softshare.step import Step
 from softshare.tasks import Task, predictor, task_for

@@ -10,8 +10,8 @@ import torch
 
 from softshare import image_cache
 from softshare.image_set import Splits, image_sets
+from softshare.image_task import ImageTask
 from softshare.recipe import Recipe
-from softshare.tasks import ImageTask
 
 NAME = "generated"
 

@@ -11,9 +11,9 @@ from softshare import data
 from softshare.counting import count
 from softshare.models import build
 from softshare.path_network import PathNetwork
+from softshare.path_task import HELD_OUT
 from softshare.recipe import PATH_MODELS, PATHS, Recipe
 
-_HELD_OUT = 1000  # examples of a phase of the shortest-path task
 _SIZES = {  # training images, test images, shape
     "cifar10": (50_000, 10_000, (3, 32, 32)),
     "cifar10-jpeg": (50_000, 10_000, (3, 32, 32)),
@@ -76,7 +76,7 @@ def flops(recipe: Recipe) -> float:
 
 def _sizes(name: str) -> tuple[int, int, tuple[int, ...]]:
     if name == PATHS:
-        return 0, _HELD_OUT, PathNetwork.input_shape
+        return 0, HELD_OUT, PathNetwork.input_shape
     if name in _SIZES:
         return _SIZES[name]
     train, test = data.load(name, download=False)

@@ -15,8 +15,9 @@ from softshare.constraint import constrain
 from softshare.engine import engine_for, tuned
 from softshare.journal import Journal
 from softshare.models import build
-from softshare.precision import PRECISIONS, precision_for, seeded
+from softshare.precision import PRECISIONS, precision_for
 from softshare.processes import ALONE, Processes
+from softshare.random_streams import seeded
 from softshare.recalibration import recalibrated_score
 from softshare.recipe import Recipe
 from softshare.records import Run

@@ -1,9 +1,6 @@
-"""What numbers a device computes with: its precision, autocast to it, and random streams."""
+"""What numbers a device computes with: its precision, and autocast to it."""
 
 from __future__ import annotations
-
-import contextlib
-from collections.abc import Iterator
 
 import torch
 
@@ -59,11 +56,3 @@ def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
     """Autocast to `precision`; float32 switches it off."""
     enabled = precision != torch.float32
     return torch.autocast(device.type, precision if enabled else None, enabled=enabled)
-
-
-@contextlib.contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seeds PyTorch's global generators inside, and leaves them as they were outside."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed % 2**63)
-        yield

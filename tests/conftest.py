@@ -35,6 +35,24 @@ def on_paper() -> Iterator[None]:
     plt.switch_backend(backend)
 
 
+@pytest.fixture
+def tiny_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image set ``tiny`` of 50 + 600 images of 3 x 16 x 16 in five classes."""
+    import numpy as np
+
+    from softshare import data
+    from softshare.image_set import Splits, image_sets
+
+    draw = np.random.default_rng(0)
+
+    def split(n: int) -> tuple[np.ndarray, np.ndarray]:
+        images = draw.integers(0, 256, (n, 3, 16, 16), dtype=np.uint8)
+        return images, draw.integers(0, 5, n)
+
+    sets = image_sets("tiny", Splits(tuple("abcde"), split(50), split(600)))
+    monkeypatch.setattr(data, "load", lambda name, root=None: sets)
+
+
 class Operations(TorchDispatchMode):
     """Counts what PyTorch really runs, by name: ``Operations() as ran`` and ``ran["mm"]``."""
 

@@ -20,10 +20,10 @@ from softshare import commands, flags, image_cache
 from softshare.__main__ import main
 from softshare.commands import parse
 from softshare.image_set import Splits, image_sets
+from softshare.image_task import ImageTask
 from softshare.provenance import command
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
-from softshare.tasks import ImageTask
 from softshare.training import recipe_for
 
 ON_CPU = ["--profile", "smoke", "--device", "cpu", "--examples", "64"]

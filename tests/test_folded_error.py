@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import softshare as ss
-from softshare import folded_error, tasks
+from softshare import folded_error, path_task
 from softshare.folded_error import (
     all_thresholds,
     fold_in_place,
@@ -33,7 +33,7 @@ NAMES = ("swrn-16-1", "swrn-16-1-1", "swrn-28-1-3", "scnn")
 
 @pytest.fixture(autouse=True)
 def few_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "_HELD_OUT", 16)
+    monkeypatch.setattr(path_task, "HELD_OUT", 16)
 
 
 def learnt(name: str) -> tuple[nn.Module, Task, int]:

@@ -19,10 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from softshare import counting, models, storage, tasks
+from softshare import counting, image_task, models, path_task, storage
+from softshare.image_task import ImageTask
 from softshare.recipe import for_profile
 from softshare.records import Run
-from softshare.tasks import ImageTask
 from softshare.training import train
 
 TINY = {"profile": "smoke", "examples": 96, "batch_size": 32, "epochs": 3, "progress": False}
@@ -44,7 +44,7 @@ CASES: dict[str, dict[str, Any]] = {  # each three epochs of three steps
 
 @pytest.fixture(autouse=True)
 def few_held_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(tasks, "_HELD_OUT", 8)
+    monkeypatch.setattr(path_task, "HELD_OUT", 8)
     monkeypatch.setenv("SOFTSHARE_DATA", str(tmp_path / "data"))
 
 
@@ -66,13 +66,13 @@ def die(runs: str, settings: dict, kind: str, number: int) -> None:
     import os
     import signal
 
-    from softshare import loop, tasks
+    from softshare import loop, path_task
     from softshare.records import Run
     from softshare.step import Step
     from softshare.training import train
 
     passed = 0
-    tasks._HELD_OUT = 8
+    path_task.HELD_OUT = 8
 
     def perhaps(call: Any) -> Any:
         def instead(*arguments: Any) -> Any:
@@ -178,10 +178,10 @@ def test_two_processes_on_one_run_are_one_training_and_one_refusal(
         import time
         from pathlib import Path
 
-        from softshare import tasks
+        from softshare.image_task import ImageTask
         from softshare.training import train
 
-        batches = tasks.ImageTask.batches
+        batches = ImageTask.batches
 
         def waiting(self: Any, epoch: int) -> Any:
             Path(here).touch()
@@ -189,7 +189,7 @@ def test_two_processes_on_one_run_are_one_training_and_one_refusal(
                 time.sleep(0.01)
             yield from batches(self, epoch)
 
-        tasks.ImageTask.batches = waiting
+        ImageTask.batches = waiting
         train(**settings, runs=runs, device="cpu")
 
     settings, here, go = CASES["dropout"], tmp_path / "here", tmp_path / "go"
@@ -490,7 +490,7 @@ def test_dropout_draws_from_another_stream_than_order_and_augmentation(
 ) -> None:
     """PyTorch's CPU generator reads 32 bits of a seed."""
     ambient, own = [], []
-    loss, generator = ImageTask.loss, tasks._generator
+    loss, generator = ImageTask.loss, image_task.epoch_stream
 
     def noting_loss(task: ImageTask, outputs: Tensor, targets: Tensor) -> Tensor:
         ambient.append(torch.initial_seed() % 2**32)
@@ -502,7 +502,7 @@ def test_dropout_draws_from_another_stream_than_order_and_augmentation(
         return made
 
     monkeypatch.setattr(ImageTask, "loss", noting_loss)
-    monkeypatch.setattr(tasks, "_generator", noting_generator)
+    monkeypatch.setattr(image_task, "epoch_stream", noting_generator)
     for seed in (0, 1):
         train(**CASES["dropout"], seed=seed, runs=tmp_path / "runs", device="cpu")
     assert len(set(ambient)) == len(set(own)) == 6

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 import softshare as ss
-from softshare import matching, tasks, weights
+from softshare import matching, path_task, weights
 from softshare.folded_model import FoldedModel
+from softshare.image_task import ImageTask
 from softshare.network_folding import fold
 from softshare.paper_file import read
 from softshare.recipe import for_profile
 from softshare.records import Run, load_runs
-from softshare.tasks import ImageTask, predictor, task_for
+from softshare.tasks import predictor, task_for
 from softshare.training import train
 
 BASE: dict[str, Any] = {"profile": "smoke", "examples": 96, "batch_size": 32, "epochs": 2}
@@ -29,7 +30,7 @@ QUIET: dict[str, Any] = {"device": "cpu", "progress": False}
 
 @pytest.fixture(autouse=True)
 def few_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "_HELD_OUT", 8)
+    monkeypatch.setattr(path_task, "HELD_OUT", 8)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +126,7 @@ def test_killed_while_tuning_it_ends_in_the_same_record(
         import os
         import signal
 
-        from softshare.tasks import ImageTask
+        from softshare.image_task import ImageTask
         from softshare.training import train
 
         batches = ImageTask.batches

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from softshare import storage, tasks
+from softshare import path_task, storage
 from softshare.records import Run
 from softshare.step import Step
 from softshare.training import train
@@ -24,7 +24,7 @@ CASES: dict[str, dict[str, Any]] = {  # four epochs of three steps
 
 @pytest.fixture(autouse=True)
 def own_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(tasks, "_HELD_OUT", 8)
+    monkeypatch.setattr(path_task, "HELD_OUT", 8)
     monkeypatch.setenv("SOFTSHARE_DATA", str(tmp_path / "data"))
 
 
