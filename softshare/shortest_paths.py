@@ -15,18 +15,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from softshare.path_search import full_row, search, unpack, word
+from softshare.path_search import full_row, search, unpack
+from softshare.random_grids import obstacle_bits, query_bits
 
 __all__ = ["WINDOWS", "examples", "f1", "phase"]
 
 WINDOWS = (5, 9, 13, 17, 21)
 """Cells across the window that holds both queries, for phases 1 to 5."""
 
-_DRAWN = 1280  # grids drawn together; part of what a seed means, so it stays as it is
 # grids searched together: 32 rows of them stay below the 32 768 elements from which PyTorch splits
 # an operation over threads, slower at this size and far slower on a busy machine
 _SEARCHED = 640
-_BITS = 20  # an obstacle probability is rounded to a multiple of 2**-20
 _SEEDS = 2**32  # PyTorch's CPU generator reads 32 bits of a seed
 
 
@@ -79,9 +78,9 @@ def examples(
     targets = torch.empty(n, 1, size, size, dtype=torch.uint8, device=generator.device)
     done = 0
     while done < n:
-        ends = _queries(window, size, generator)  # (2, H, chunk)
+        ends = query_bits(window, size, generator)  # (2, H, chunk)
         queries = ends[0] | ends[1]  # (H, chunk)
-        blocked = _obstacles(obstacles, size, generator) & ~queries
+        blocked = obstacle_bits(obstacles, size, generator) & ~queries
         free = ~blocked & full_row(size)
         parts = zip(free.split(_SEARCHED, 1), ends.split(_SEARCHED, 2), strict=True)
         searched = [search(*part) for part in parts]
@@ -175,38 +174,3 @@ def _check(n: int, window: int, size: int, obstacles: float) -> None:
 def _check_seed(seed: int, limit: int) -> None:
     if not 0 <= seed < limit:
         raise ValueError(f"a seed lies in 0 to {limit - 1}; got seed={seed}: pass one in range")
-
-
-def _queries(window: int, size: int, generator: torch.Generator) -> Tensor:
-    """Two query cells for each grid of a chunk, as words (2, H, chunk) of one bit each."""
-
-    def draw(count: Tensor | int) -> Tensor:  # the modulus is uniform to 1 part in 2**50
-        return torch.randint(2**62, (_DRAWN,), generator=generator, device=device) % count
-
-    device, reach = generator.device, window // 2
-    y, x = draw(size), draw(size)
-    top, left = (y - reach).clamp(min=0), (x - reach).clamp(min=0)
-    height = (y + reach).clamp(max=size - 1) - top + 1
-    width = (x + reach).clamp(max=size - 1) - left + 1
-    cell = draw(height * width - 1)
-    cell += cell >= (y - top) * width + x - left  # skip the first query
-    rows = torch.stack((y, top + cell // width))
-    columns = torch.stack((x, left + cell % width)).to(word(size))
-    words = torch.zeros(2, size, _DRAWN, dtype=word(size), device=device)
-    return words.scatter_(1, rows[:, None], (torch.ones_like(columns) << columns)[:, None])
-
-
-def _obstacles(probability: float, size: int, generator: torch.Generator) -> Tensor:
-    """Words (H, chunk) whose bits are set independently with the given probability.
-
-    Each bit compares a binary fraction of fair coins, one plane of words a digit, with the
-    probability, from the last digit to the first.
-    """
-    shape = (size, _DRAWN * word(size).itemsize // 8)
-    plane = torch.empty(shape, dtype=torch.int64, device=generator.device)
-    words = torch.zeros_like(plane)
-    fraction = min(round(probability * 2**_BITS), 2**_BITS - 1)
-    for digit in range(_BITS):
-        plane.random_(-(2**63), None, generator=generator)
-        words = words | plane if fraction >> digit & 1 else words & plane
-    return words.view(word(size)) & full_row(size)
