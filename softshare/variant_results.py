@@ -123,8 +123,9 @@ def _control(groups: dict[str, list[Run]]) -> list[str]:
     if {PLAIN, "fixed"} <= set(groups):
         lines.append(
             "Fixed orthogonal coefficients train the network without sharing in other "
-            f"coordinates: {_error(groups['fixed'])} where that has {_error(groups[PLAIN])}. What "
-            "they differ by is rounding, and the measure of all other differences here."
+            f"coordinates: {_error(groups['fixed'])} where that has {_error(groups[PLAIN])}. They "
+            "part by rounding, which grows from step to step, so that what they differ by is the "
+            "measure of all other differences here."
         )
     free = groups[REFERENCE]
     grown = _own_rate(free)

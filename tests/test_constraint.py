@@ -68,6 +68,19 @@ def test_with_fixed_orthogonal_coefficients_and_k_equal_l_the_plain_network_is_t
         torch.testing.assert_close(fixed[name], value, rtol=1e-9, atol=1e-10)
 
 
+def test_fixed_at_the_identity_it_is_the_plain_network_to_the_last_bit() -> None:
+    plain = ss.build("wrn-16-1")
+    shared = ss.share(copy.deepcopy(plain), groups=plain.sharing_groups(), init="identity")
+    steps = [
+        Step(net, Recipe("swrn-16-1", coefficients=rule, **STRONG), F.cross_entropy)
+        for net, rule in ((plain, "free"), (shared, "fixed"))
+    ]
+    for x, y in batches(4):
+        one, other = (step(x.float(), y).item() for step in steps)
+        assert one == other
+    assert one != steps[0](x.float(), y).item()
+
+
 def test_unit_keeps_the_rate_of_a_layers_own_gradient() -> None:
     """A weight follows its own gradient at the rate of a plain one, by hand: eta |alpha|^2."""
     _, net = rotated_twins()
