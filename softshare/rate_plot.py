@@ -36,7 +36,7 @@ def own_rates(runs: Sequence[Run]) -> list[Axes]:
         return []
     points["done"] = 100 * points["epoch"] / points.groupby("record")["epoch"].transform("max")
     sets = list(dict.fromkeys(points["trained on"]))
-    places = panels(4.2 * len(sets), 3.6, columns=len(sets))
+    places = panels(4.2 * len(sets), 4.6, columns=len(sets))
     for place, name in zip(places, sets, strict=True):
         sns.lineplot(
             points[points["trained on"] == name],
@@ -50,7 +50,13 @@ def own_rates(runs: Sequence[Run]) -> list[Axes]:
         )
         place.axhline(1, color="0.7", lw=1, zorder=0)
         place.set(title=name, xlabel="training done (%)", ylabel="")
-        place.legend(title=None, frameon=False, fontsize="small")
+        place.legend(
+            title=None,
+            frameon=False,
+            fontsize="small",
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.2),
+        )
         sns.despine(ax=place)
     places[0].set(ylabel="mean squared length of a row of A")
     return places

@@ -206,9 +206,12 @@ def test_nulls_are_those_of_random_coefficients() -> None:
 
 def test_drawings_show_what_is_there(make_run: Make) -> None:
     runs = recorded(make_run) + recorded(make_run, "fast")
-    ax = variant_errors(results(runs))
-    assert ax is not None
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == list(ERRORS)
-    assert len(ax.containers) == 2, "a colour a setting"
-    assert variant_errors(results([])) is None
+    axes = variant_errors(results(runs))
+    assert len(axes) == 2, "a panel a setting"
+    for ax in axes:
+        assert [tick.get_text() for tick in axes[0].get_yticklabels()] == list(ERRORS)
+        (bars,) = ax.containers
+        means = [statistics.mean(errors) for errors in ERRORS.values()]
+        assert bars[0].get_xdata().tolist() == pytest.approx(means)
+    assert variant_errors(results([])) == []
     plt.close("all")
