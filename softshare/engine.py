@@ -14,7 +14,8 @@ VARIABLE = "SOFTSHARE_ENGINE"
 _LAUNCHES = 2.5e12  # FLOPs of a step below which a GPU waits for its host more than it computes
 _RATE = 2e14  # FLOP/s of eager steps in bfloat16 on a large GPU
 _SAVED = 0.3  # share of their time that compiling saves
-_COMPILE = 45.0  # seconds that it takes
+COMPILE = 45.0
+"""Seconds that compiling a step takes."""
 
 
 def engine_for(
@@ -55,7 +56,7 @@ def engine_for(
         raise ValueError(f"Several processes train eagerly; got engine={asked!r}.")
     if asked != "auto":
         return asked
-    compiled = cuda and alone and _SAVED * steps * flops / _RATE > _COMPILE
+    compiled = cuda and alone and _SAVED * steps * flops / _RATE > COMPILE
     graphs = cuda and alone and flops < _LAUNCHES
     return " ".join(["compiled"] * compiled + ["graphs"] * graphs) or "eager"
 

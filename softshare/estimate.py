@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from softshare.cost import cost
-from softshare.engine import engine_for
+from softshare.engine import COMPILE, engine_for, tuned
 from softshare.models import build
 from softshare.origin import device_name
 from softshare.recipe import Recipe
@@ -27,21 +27,22 @@ START = 8.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of an epoch, how many epochs are left, and whether a record like it says so."""
+    """Seconds of an epoch, how many are left, whether a record like it says so, and the start."""
 
     epoch: float
     epochs: int
     measured: bool = False
+    start: float = START
 
     @property
     def seconds(self) -> float:
         """Of all that is left."""
-        return START + self.epoch * self.epochs
+        return self.start + self.epoch * self.epochs
 
     @property
     def least(self) -> float:
         """Until something is gained: one epoch, which a checkpoint then holds."""
-        return START + self.epoch
+        return self.start + self.epoch
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ def measure(device: str, threads: int = 1) -> Speed:
         step = Step(build(recipe.model), recipe, F.cross_entropy, place, engine=engine)
         images = torch.randn(recipe.batch_size, 3, 32, 32, device=place)
         labels = torch.zeros(recipe.batch_size, dtype=torch.long, device=place)
-        seconds = min(_seconds(step, images, labels, 10 if cuda else 1) for _ in range(3))
+        with tuned(place):
+            seconds = min(_seconds(step, images, labels, 10 if cuda else 1) for _ in range(3))
         points.append((found.grain, found.flops * recipe.batch_size / seconds))
     return Speed(tuple(points))
 
@@ -112,8 +114,9 @@ class Estimator:
     """
 
     def __init__(self, speed: Speed, runs: Iterable[Run], device: str, threads: int = 1) -> None:
-        self.speed, self.name = speed, device_name(torch.device(device))
-        self.threads = threads if torch.device(device).type == "cpu" else 0
+        self.device = torch.device(device)
+        self.speed, self.name = speed, device_name(self.device)
+        self.threads = threads if self.device.type == "cpu" else 0
         self._rates: dict[tuple[object, ...], list[float]] = {}
         self._ratios: list[float] = []
         for run in runs:
@@ -131,15 +134,22 @@ class Estimator:
 
     def estimate(self, recipe: Recipe, done: int = 0) -> Estimate:
         """How long the epochs that are not done will take."""
-        left = recipe.total_epochs - done
+        left, start = recipe.total_epochs - done, START
+        if "compiled" in self._engine(recipe, left):
+            start += COMPILE
         if rates := self._rates.get(_like(recipe)):
-            return Estimate(cost(recipe).examples / statistics.median(rates), left, True)
+            return Estimate(cost(recipe).examples / statistics.median(rates), left, True, start)
         ratio = statistics.median(self._ratios) if self._ratios else 1.0
-        return Estimate(self._computed(recipe) * ratio, left)
+        return Estimate(self._computed(recipe) * ratio, left, start=start)
 
     def share(self, recipe: Recipe) -> float:
         """Part of the device that the run alone keeps busy."""
         return self.speed.share(cost(recipe).grain)
+
+    def _engine(self, recipe: Recipe, epochs: int) -> str:
+        found = cost(recipe)
+        steps = -(-found.examples // recipe.batch_size) * epochs
+        return engine_for(self.device, found.flops * recipe.batch_size, steps)
 
     def _computed(self, recipe: Recipe) -> float:
         found = cost(recipe)

@@ -13,6 +13,7 @@ import pytest
 from softshare import queue, queue_work
 from softshare.__main__ import main
 from softshare.campaign import Job
+from softshare.engine import COMPILE
 from softshare.estimate import Estimator, Speed
 from softshare.narration import Narrator, name
 from softshare.queue import Place, Queue, Summary
@@ -173,6 +174,20 @@ def test_a_record_of_this_kind_of_device_says_how_long_its_like_takes() -> None:
     wider = for_profile("wrn-28-2")
     assert known.estimate(wider).epoch == pytest.approx(ratio * plain.estimate(wider).epoch)
     assert not known.estimate(wider).measured
+
+
+def test_on_a_gpu_compiling_takes_time_before_anything_is_gained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("softshare.estimate.device_name", lambda device: "a GPU")
+    gpu, cpu = (Estimator(SPEED, [], device) for device in ("cuda", "cpu"))
+    for epochs, compiled in ((200, True), (1, False)):
+        recipe = for_profile(LARGE, epochs=epochs)
+        found, plain = gpu.estimate(recipe), cpu.estimate(recipe)
+        later = COMPILE if compiled else 0.0
+        assert found.least == pytest.approx(plain.least + later)
+        assert found.seconds == pytest.approx(plain.seconds + later)
+    assert gpu.estimate(for_profile(LARGE), done=199).least == pytest.approx(plain.least)
 
 
 # ------------------------------------------------------------------------------------------ command
