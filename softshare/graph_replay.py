@@ -32,10 +32,11 @@ class GraphReplay:
         self.inputs, self.targets = inputs.clone(), targets.clone()
         self.rate = optimizer.param_groups[0]["lr"]
         self.graph = torch.cuda.CUDAGraph()
-        here = torch.cuda.current_stream()
-        # the outer context returns to this stream also where recording fails half-way
+        # The device is that of the batches: on another one's stream an empty graph is recorded.
+        # The outer stream is returned to also where recording fails half-way.
         with (
-            torch.cuda.stream(here),
+            torch.cuda.device(inputs.device),
+            torch.cuda.stream(torch.cuda.current_stream(inputs.device)),
             _capturable(optimizer),
             torch.cuda.graph(self.graph, capture_error_mode="thread_local"),
         ):

@@ -97,9 +97,10 @@ class Step:
             loss = self._fast(inputs, targets)
         except Exception as error:
             self._give_up(error)
-            return self(inputs, targets)
-        self._taken += 1
-        return loss
+        else:
+            self._taken += 1
+            return loss
+        return self(inputs, targets)  # once the error is gone, and with it what its frames held
 
     def set_rate(self, rate: float) -> None:
         """The learning rate of the steps to come."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -188,6 +189,33 @@ def test_a_fault_of_the_loss_is_no_fault_of_the_engine(monkeypatch: pytest.Monke
     stepper = Step(net_of(recipe), recipe, wrong, engine="graphs")
     with pytest.raises(ArithmeticError, match="the loss is wrong"), pytest.warns(UserWarning):
         stepper(*batches(recipe, [4])[0])
+
+
+def test_what_a_faster_way_held_is_given_back_before_the_step_is_taken_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A step that ran out of memory must not keep it."""
+
+    class Held: ...
+
+    held: list[weakref.ref] = []
+
+    def full(self: Step, inputs: Tensor, targets: Tensor) -> Tensor:
+        activations = Held()
+        held.append(weakref.ref(activations))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def take(self: Step, *arguments: Any) -> Tensor:
+        assert held[0]() is None
+        return torch.zeros(())
+
+    recipe = MODELS["wrn-10-1"]
+    monkeypatch.setattr(Step, "_fast", full)
+    monkeypatch.setattr(Step, "_take", take)
+    stepper = Step(net_of(recipe), recipe, F.cross_entropy, engine="graphs")
+    with pytest.warns(UserWarning, match="CUDA out of memory"):
+        stepper(*batches(recipe, [4])[0])
+    assert stepper.engine == "eager"
 
 
 def test_a_step_goes_on_from_its_state() -> None:
