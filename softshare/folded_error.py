@@ -51,7 +51,7 @@ def measured(
         found = measure(net, task, run.recipe.total_epochs - 1, precision, progress)
     except ModuleNotFoundError as error:
         warnings.warn(f"Folding {run.path} was not measured: {error}.", stacklevel=2)
-        return run
+        return replace(run, origin=run.origin | {"folded": f"not measured: {error}"})
     seconds = round(time.monotonic() - start, 2)
     return replace(run, folded=found, cost=run.cost | {"folding_seconds": seconds})
 

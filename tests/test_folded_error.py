@@ -229,6 +229,12 @@ def test_without_scipy_training_goes_on_and_says_so(
         run = train("swrn-16-1-2", **SETTINGS, runs=tmp_path / "runs", device="cpu")
     assert run.folded == []
     assert run.weights
+    assert Run.load(tmp_path / "runs" / run.path) == run
+    assert "scipy" in run.origin["folded"]
+    monkeypatch.undo()
+    again = folded_error.remeasured(run, tmp_path / "runs")
+    assert again.folded
+    assert again.origin["folded"].endswith("from the kept weights")
 
 
 # --- The second score of the curriculum --------------------------------------------------------
