@@ -19,7 +19,8 @@ from softshare.processes import speaks
 from softshare.queue_commands import queue_parser, records_parser
 from softshare.recipe import PATHS, Recipe
 from softshare.records import Run, load_runs
-from softshare.training import recipe_for, train
+from softshare.request import recipe_for
+from softshare.training import train
 
 _PROG = "python -m softshare"
 _STATUS = (

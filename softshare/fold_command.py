@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from softshare import storage
+from softshare.device import device_for
 from softshare.flags import add_runs
 from softshare.folded_error import remeasured
 from softshare.paths import runs_root
 from softshare.records import Run
-from softshare.training import device_for
 
 
 def fold_parser(adding: Any, prog: str, status: str) -> argparse.ArgumentParser:

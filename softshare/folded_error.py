@@ -13,12 +13,12 @@ import torch
 from torch import nn
 
 from softshare.folding import Folding, folding
-from softshare.precision import precision_for
+from softshare.precision import name_of, precision_for
 from softshare.recalibration import RECALIBRATION, recalibrate
 from softshare.records import Run
 from softshare.sharing import banks
 from softshare.similarity import similarity
-from softshare.tasks import Task, predictor, task_for
+from softshare.tasks import Task, check_images, predictor, task_for
 from softshare.ties import thresholds
 
 
@@ -97,18 +97,14 @@ def remeasured(
     """
     net, place = run.network(root), torch.device(device)
     task, precision = task_for(run.recipe, place, source), precision_for(place)
-    if task.facts()["checksum"] != run.data["checksum"]:
-        raise ValueError(
-            f"The record {run.path} was made with other images of the name {run.recipe.data!r}; "
-            "name those in source=."
-        )
+    check_images(run, task)
     last = run.recipe.total_epochs - 1
     error = score(net, task, last, precision, place)
     kept = replace(run, weights=run.weights | {run.metric: error})
     if not banks(net):
         return kept
     kept = measured(kept, net, task, precision, True, progress)
-    how = f"on {place.type} in {str(precision).removeprefix('torch.')}, from the kept weights"
+    how = f"on {place.type} in {name_of(precision)}, from the kept weights"
     return replace(kept, origin=run.origin | {"folded": how}) if kept.folded else kept
 
 

@@ -15,7 +15,7 @@ from softshare.models import build
 from softshare.paper_file import read
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
-from softshare.training import recipe_for
+from softshare.request import recipe_for
 
 TARGETS = (
     *("table1", "table2", "table4", "figure3", "figure5", "figure7", "figure8", "folding"),

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from softshare.campaign import Job, campaign, chosen
+from softshare.device import device_for
 from softshare.estimate import Estimator, measure
 from softshare.merging import merge
 from softshare.narration import Narrator, name, span
@@ -21,7 +22,6 @@ from softshare.paths import runs_root
 from softshare.queue import Place, Queue, Summary, begun, recorded
 from softshare.recipe import Recipe
 from softshare.records import Run
-from softshare.training import device_for
 from softshare.workers import alone
 
 _GROUP = 4  # cores of a run where there are many

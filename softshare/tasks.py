@@ -13,6 +13,7 @@ from softshare.image_task import ImageTask
 from softshare.path_task import PathTask
 from softshare.precision import autocast
 from softshare.recipe import PATHS, Recipe
+from softshare.records import Run
 
 
 class Task(Protocol):
@@ -44,6 +45,19 @@ def task_for(
     if recipe.data == PATHS:
         return PathTask(recipe, device)
     return ImageTask(recipe, device, source, root)
+
+
+def check_images(run: Run, task: Task) -> None:
+    """Refuses a task of other images than those with which a record was made.
+
+    Raises:
+        ValueError: their checksums differ.
+    """
+    if run.data["checksum"] != task.facts()["checksum"]:
+        raise ValueError(
+            f"The record {run.path} was made with other images of the name {run.recipe.data!r}. "
+            "Name those as the source, or give one of the two sets another name."
+        )
 
 
 def predictor(net: nn.Module, precision: torch.dtype) -> Callable[[Tensor], Tensor]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from softshare import storage
-from softshare.archives import SUFFIXES, stem
 from softshare.constraint import constrain
+from softshare.device import device_for
 from softshare.engine import engine_for
 from softshare.folded_error import measured, score
 from softshare.holding import checkpoint_of, held
@@ -18,12 +17,13 @@ from softshare.loop import Training
 from softshare.models import build
 from softshare.paths import runs_root
 from softshare.precision import precision_for
-from softshare.processes import local_gpu, together
+from softshare.processes import together
 from softshare.provenance import own_settings
-from softshare.recipe import Recipe, for_profile
+from softshare.recipe import Recipe
 from softshare.records import Run
+from softshare.request import request
 from softshare.sharing import banks
-from softshare.tasks import Task, task_for
+from softshare.tasks import check_images, task_for
 from softshare.tuning import folded_start
 from softshare.watch import Watch
 from softshare.weights import keep
@@ -96,7 +96,7 @@ def train(
         how |= {"precision": precision, "engine": engine}
         return train(recipe.model, recipe.data, recipe.profile, **own_settings(recipe), **how)
 
-    recipe, source = _asked(model, data, profile, source, settings)
+    recipe, source = request(model, data, profile, source, **settings)
     root = Path(runs) if runs is not None else runs_root()
     saved = checkpoint_of(recipe, runs)
     if source is None and (known := _recorded(recipe, root)) is not None:
@@ -117,45 +117,14 @@ def train(
         with held(saved, recipe.path):
             task = task_for(recipe, place, source)
             if (known := _recorded(recipe, root)) is not None:
-                return _of_same_data(known, task)
+                check_images(known, task)
+                return known
             storage.sweep(saved)
             storage.sweep(root / recipe.path)
             net = folded_start(recipe, root, base)
             run = _end(Training(recipe, task, place, saved, *options, net), root)
             saved.unlink(missing_ok=True)
     return run
-
-
-def recipe_for(
-    model: str,
-    data: str | None = None,
-    profile: str = "paper",
-    *,
-    source: str | Path | None = None,
-    **settings: Any,
-) -> Recipe:
-    """The recipe that `train` follows when asked so; `for_profile`, where data may be a path.
-
-    Example:
-        >>> recipe_for("wrn-28-1", "sets/flowers.tar.gz", epochs=30).path
-        'flowers/paper/wrn-28-1+epochs=30/seed0-0c27450d72.json'
-    """
-    return _asked(model, data, profile, source, settings)[0]
-
-
-def _asked(
-    model: str,
-    data: str | None,
-    profile: str,
-    source: str | Path | None,
-    settings: dict[str, Any],
-) -> tuple[Recipe, str | Path | None]:
-    if source is None and isinstance(data, str) and _is_path(data):
-        data, source = None, data
-    if source is not None:
-        source = Path(source).expanduser().absolute()
-        data = stem(source) if data is None else data
-    return for_profile(model, data, profile, **settings), source
 
 
 def _end(training: Training, root: Path) -> Run:
@@ -184,15 +153,6 @@ def _recorded(recipe: Recipe, root: Path) -> Run | None:
     return run
 
 
-def _of_same_data(run: Run, task: Task) -> Run:
-    if run.data["checksum"] != task.facts()["checksum"]:
-        raise ValueError(
-            f"The record {run.path} was made with other images of the name {run.recipe.data!r}. "
-            "Give one of the two sets another name."
-        )
-    return run
-
-
 def _check_model(recipe: Recipe) -> None:
     """Refuses what cannot be built before any data are fetched, by a model without memory."""
     with torch.device("meta"):
@@ -203,29 +163,3 @@ def _check_model(recipe: Recipe) -> None:
             f"The recurrence regulariser needs shared layers; {recipe.model} has none. "
             "Pass recurrence=0 or a soft-shared model."
         )
-
-
-def _is_path(data: str) -> bool:
-    return os.path.basename(data) != data or data.lower().endswith(SUFFIXES)
-
-
-def device_for(wanted: str | torch.device | None = None) -> torch.device:
-    """The device of a name; CUDA where there is one, else the CPU, if none is named.
-
-    Raises:
-        ValueError: no device of that name, or it is not here.
-
-    Example:
-        >>> device_for("cpu")
-        device(type='cpu')
-    """
-    try:
-        place = torch.device(wanted or (local_gpu() if torch.cuda.is_available() else "cpu"))
-    except RuntimeError:
-        raise ValueError(f"A device is cpu, cuda or cuda:N; got {wanted!r}.") from None
-    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
-            f"There is no {place} here, but {torch.cuda.device_count()} CUDA devices; pass another "
-            "device, such as cpu."
-        )
-    return place

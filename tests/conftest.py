@@ -5,6 +5,7 @@ import multiprocessing
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -51,6 +52,28 @@ def tiny_images(monkeypatch: pytest.MonkeyPatch) -> None:
 
     sets = image_sets("tiny", Splits(tuple("abcde"), split(50), split(600)))
     monkeypatch.setattr(data, "load", lambda name, root=None: sets)
+
+
+@pytest.fixture
+def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextManager[None]]:
+    """Ctrl-C as the second epoch of an image task begins: ``with interrupt(): train(...)``."""
+
+    @contextmanager
+    def interrupt() -> Iterator[None]:
+        from softshare.image_task import ImageTask
+
+        batches = ImageTask.batches
+
+        def stop(task: ImageTask, epoch: int) -> Iterator[Any]:
+            if epoch == 1:
+                raise KeyboardInterrupt
+            return batches(task, epoch)
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(ImageTask, "batches", stop)
+            yield
+
+    return interrupt
 
 
 class Operations(TorchDispatchMode):

@@ -15,7 +15,7 @@ from softshare import collection, plan
 from softshare.paths import runs_root
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
-from softshare.training import recipe_for
+from softshare.request import recipe_for
 
 ROWS: list[tuple[str, dict[str, Any]]] = [  # of Table 1, as the paper prints it
     ("wrn-28-10", {}),

@@ -24,7 +24,7 @@ from softshare.image_task import ImageTask
 from softshare.provenance import command
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
-from softshare.training import recipe_for
+from softshare.request import recipe_for
 
 ON_CPU = ["--profile", "smoke", "--device", "cpu", "--examples", "64"]
 SMOKE = [*ON_CPU, "--batch_size", "32", "--epochs", "1", "--quiet"]

@@ -18,7 +18,7 @@ from softshare import collection, provenance
 from softshare.__main__ import main
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
-from softshare.training import recipe_for
+from softshare.request import recipe_for
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 

@@ -212,20 +212,10 @@ def test_two_processes_on_one_run_are_one_training_and_one_refusal(
 # ------------------------------------------------------------------------------- damage and faults
 
 
-def interrupted(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
-) -> tuple[Path, Run]:
+def interrupted(folder: Path, interrupt: Callable, settings: dict[str, Any]) -> tuple[Path, Run]:
     """A checkpoint after the first epoch, and the record of the same run uninterrupted."""
     straight = train(**settings, runs=folder / "straight" / "runs", device="cpu")
-    batches = ImageTask.batches
-
-    def stop(task: ImageTask, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        if epoch == 1:
-            raise KeyboardInterrupt
-        return batches(task, epoch)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(ImageTask, "batches", stop)
+    with interrupt():
         train(**settings, runs=folder / "runs", **QUICK)
     return checkpoint(folder), straight
 
@@ -262,9 +252,9 @@ def other_version(path: Path) -> None:
     ],
 )
 def test_a_checkpoint_that_cannot_be_trusted_is_named_set_aside_and_retrained(
-    damage: Callable, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    damage: Callable, text: str, tmp_path: Path, interrupt: Callable
 ) -> None:
-    path, straight = interrupted(tmp_path, monkeypatch, CASES["dropout"])
+    path, straight = interrupted(tmp_path, interrupt, CASES["dropout"])
     damage(path)
     named = (
         f"^The checkpoint {re.escape(str(path))} {text}. It was set aside as {path.name}.damaged"
@@ -276,9 +266,9 @@ def test_a_checkpoint_that_cannot_be_trusted_is_named_set_aside_and_retrained(
 
 
 def test_a_checkpoint_of_another_device_is_refused_and_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, interrupt: Callable
 ) -> None:
-    path, _ = interrupted(tmp_path, monkeypatch, CASES["dropout"])
+    path, _ = interrupted(tmp_path, interrupt, CASES["dropout"])
     storage.save_checkpoint(path, storage.load_checkpoint(path) | {"place": "cuda in bfloat16"})
     with pytest.raises(ValueError, match="was made on cuda in bfloat16, and this is cpu in float3"):
         train(**CASES["dropout"], runs=tmp_path / "runs", device="cpu")
@@ -355,9 +345,9 @@ def test_a_network_broken_by_its_very_last_step_is_not_recorded(
 
 
 def test_a_full_disk_stops_the_run_with_a_sentence_and_keeps_the_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupt: Callable
 ) -> None:
-    path, straight = interrupted(tmp_path, monkeypatch, CASES["dropout"])
+    path, straight = interrupted(tmp_path, interrupt, CASES["dropout"])
     before = path.read_bytes()
 
     def full(*arguments: Any) -> None:
@@ -641,11 +631,11 @@ def test_training_is_silent_without_progress_and_warns_of_nothing(
 
 
 def test_a_checkpoint_is_gone_on_from_in_its_own_precision(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, interrupt: Callable
 ) -> None:
     """Made in bfloat16 by request; without a request that is kept, and another is refused."""
     settings = CASES["dropout"] | {"precision": "bfloat16"}
-    path, straight = interrupted(tmp_path, monkeypatch, settings)
+    path, straight = interrupted(tmp_path, interrupt, settings)
     assert straight.origin["precision"] == "bfloat16"
     with pytest.raises(ValueError, match="was made on cpu in bfloat16, and this is cpu in float32"):
         train(**settings | {"precision": "float32"}, runs=tmp_path / "runs", device="cpu")

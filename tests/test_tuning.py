@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 import softshare as ss
 from softshare import matching, path_task, weights
 from softshare.folded_model import FoldedModel
-from softshare.image_task import ImageTask
 from softshare.network_folding import fold
 from softshare.paper_file import read
 from softshare.recipe import for_profile
@@ -149,17 +147,9 @@ def test_killed_while_tuning_it_ends_in_the_same_record(
 
 
 def test_an_interrupted_base_goes_on_too(
-    tuned: tuple[Run, Run, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tuned: tuple[Run, Run, Path], tmp_path: Path, interrupt: Callable
 ) -> None:
-    batches = ImageTask.batches
-
-    def stop(task: ImageTask, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        if epoch == 1:
-            raise KeyboardInterrupt
-        return batches(task, epoch)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(ImageTask, "batches", stop)
+    with interrupt():
         train(**ASKED, **QUIET, runs=tmp_path / "runs", checkpoint_seconds=0)
     run = train(**ASKED, **QUIET, runs=tmp_path / "runs")
     assert replace(run, cost={}, origin={}) == replace(tuned[0], cost={}, origin={})
