@@ -16,9 +16,10 @@ from softshare.fold_command import check, fold_parser
 from softshare.paths import data_root, runs_root
 from softshare.precision import PRECISIONS
 from softshare.processes import speaks
-from softshare.queue_commands import queue_parser, records_parser
+from softshare.queue_command import queue_parser
 from softshare.recipe import PATHS, Recipe
 from softshare.records import Run, load_runs
+from softshare.records_command import records_parser
 from softshare.request import recipe_for
 from softshare.training import train
 

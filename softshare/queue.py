@@ -6,40 +6,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
-from pathlib import Path
 
-from softshare import storage
 from softshare.campaign import Job
 from softshare.estimate import Estimate, Estimator
-from softshare.holding import checkpoint_of
 from softshare.narration import Narrator
-from softshare.paths import runs_root
+from softshare.place import Place
 from softshare.records import Run
 from softshare.workers import Ending, Worker
 
 _HALF_BUSY = 0.5  # below this a large run joins small ones, rather than wait for the last of them
-
-
-@dataclass
-class Place:
-    """Where runs are made.
-
-    Attributes:
-        device: ``cpu``, ``cuda`` or ``cuda:N``.
-        workers: runs at once, at most.
-        threads: of each.
-        runs: folder of records, None for the usual one.
-    """
-
-    device: str
-    workers: int
-    threads: int
-    runs: Path | None = None
-
-    @property
-    def shared(self) -> bool:
-        """Whether a single run may fill the device, as on a GPU: on a CPU each has its cores."""
-        return self.device != "cpu"
 
 
 @dataclass
@@ -51,24 +26,6 @@ class Summary:
     failed: dict[Job, str] = field(default_factory=dict)
     busy: list[Job] = field(default_factory=list)
     left: list[Job] = field(default_factory=list)
-
-
-def recorded(job: Job, runs: Path | None) -> bool:
-    """Whether a run has a whole record."""
-    try:
-        return Run.load((runs or runs_root()) / job.recipe.path).recipe == job.recipe
-    except (FileNotFoundError, storage.Damaged):
-        return False
-
-
-def begun(job: Job, place: Place) -> int:
-    """Epochs that a checkpoint for this kind of device holds; 0 without one, -1 for another's."""
-    try:
-        state = storage.load_checkpoint(checkpoint_of(job.recipe, place.runs))
-        here = str(state["place"]).startswith(place.device.partition(":")[0])
-        return len(state["curves"]["epoch"]) if here else -1
-    except (FileNotFoundError, storage.Damaged, KeyError, TypeError):
-        return 0
 
 
 class Queue:
@@ -139,14 +96,14 @@ class Queue:
             if len(self.workers) >= self.place.workers:
                 return
             if job not in self.begun:
-                self.begun[job] = max(begun(job, self.place), 0)
+                self.begun[job] = max(self.place.begun(job.recipe), 0)
             estimate = self.estimator.estimate(job.recipe, self.begun[job])
             if time.monotonic() + estimate.least > self.stop_at:
                 continue
             if not self._room(job):
                 return
             self.waiting.remove(job)
-            if recorded(job, self.place.runs):  # by another queue, meanwhile
+            if self.place.recorded(job.recipe):  # by another queue, meanwhile
                 continue
             self.workers.append(self._worker(job, estimate))
             self.narrator.started(self.workers[-1])
@@ -179,7 +136,7 @@ class Queue:
         self.narrator.ended(worker, ending)
         if ending.kind == "done":
             summary.done.append(ending.text)
-            self.estimator.learn(Run.load((self.place.runs or runs_root()) / ending.text))
+            self.estimator.learn(Run.load(self.place.root / ending.text))
         elif ending.kind == "stopped":
             summary.stopped[job] = ending.text
         elif ending.kind == "busy":

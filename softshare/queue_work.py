@@ -1,32 +1,22 @@
-"""What the commands ``queue`` and ``records`` do: the plan shown or worked off, and transfer."""
+"""What the command ``queue`` does: shows the plan, or works it off."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-
-import torch
 
 from softshare.campaign import Job, campaign, chosen
 from softshare.device import device_for
 from softshare.estimate import Estimator, measure
-from softshare.merging import merge
 from softshare.narration import Narrator, name, span
-from softshare.packing import MOST, pack
-from softshare.paths import runs_root
-from softshare.queue import Place, Queue, Summary, begun, recorded
-from softshare.recipe import Recipe
-from softshare.records import Run
+from softshare.place import Place
+from softshare.queue import Queue, Summary
+from softshare.records_command import pack_up, sound
 from softshare.workers import alone
 
-_GROUP = 4  # cores of a run where there are many
-_FEW = 8
-_MEMORY = 2 * 2**30  # bytes that a run on a CPU is given
 _RESERVE = 15.0  # seconds to write checkpoints and to pack, or a tenth of a small budget
 
 
@@ -36,15 +26,15 @@ def work(arguments: argparse.Namespace) -> int:
     if not arguments.budget and not arguments.dry_run:
         arguments.refuse("--budget says how long it may take, such as 25m; or pass --dry-run")
     device = device_for(arguments.device)
-    place = _place(device, arguments.workers, arguments.runs)
+    place = Place.here(device, arguments.workers, arguments.runs)
     plan = campaign("cpu" if device.type == "cpu" else "gpu", arguments.data, arguments.plan)
     jobs = chosen(plan, arguments.profile, arguments.only)
-    missing = [job for job in jobs if not recorded(job, place.runs)]
+    missing = [job for job in jobs if not place.recorded(job.recipe)]
     narrator = Narrator(arguments.quiet)
     summary, asked = Summary(), 0
     if missing:
         speed = alone(measure, str(device), place.threads)
-        runs = sound(place.runs or runs_root(), narrator)
+        runs = sound(place.root, narrator)
         estimator = Estimator(speed, runs, str(device), place.threads)
         if arguments.dry_run:
             _show(jobs, missing, place, estimator)
@@ -66,64 +56,10 @@ def work(arguments: argparse.Namespace) -> int:
     if arguments.pack:
         records = list(summary.done)
         if arguments.pack_all:
-            records = [run.path for run in sound(place.runs or runs_root(), narrator)]
+            records = [run.path for run in sound(place.root, narrator)]
         unfinished = [job.recipe for job in summary.stopped] if arguments.pack_unfinished else []
-        left_out = _pack(arguments.pack, records, place.runs, narrator, unfinished)
+        left_out = pack_up(arguments.pack, records, place.runs, narrator, unfinished)
     return 128 + asked if asked else int(bool(summary.failed) or left_out)
-
-
-def pack_all(arguments: argparse.Namespace) -> int:
-    """``records pack``."""
-    narrator = Narrator()
-    records = [run.path for run in sound(arguments.runs or runs_root(), narrator)]
-    return int(_pack(arguments.file, records, arguments.runs, narrator))
-
-
-def merge_files(arguments: argparse.Namespace) -> int:
-    """``records merge``."""
-    merged = merge(arguments.files, arguments.runs)
-    for path in merged.added:
-        print(f"added    {path}")
-    for path in merged.replaced:
-        print(f"replaced {path}")
-    for path in merged.checkpoints:
-        print(f"begun    {path}")
-    for path, text in merged.conflicts.items():
-        print(f"CONFLICT {path}: {text}; kept ours")
-    for path, text in merged.refused.items():
-        print(f"REFUSED  {path}: {text}")
-    print(
-        f"{len(merged.added)} records added, {len(merged.replaced)} replaced, "
-        f"{len(merged.kept)} here already, {len(merged.conflicts)} in conflict, "
-        f"{len(merged.refused)} refused."
-    )
-    return int(bool(merged.conflicts or merged.refused))
-
-
-def sound(root: Path, narrator: Narrator) -> Iterator[Run]:
-    """The records that can be read, in order; of the others a line."""
-    for path in sorted(root.glob("**/seed*-*.json")):
-        try:
-            yield Run.load(path)
-        except ValueError as error:
-            narrator.say(f"warning {error}")
-
-
-def _place(device: torch.device, workers: int | None, runs: Path | None) -> Place:
-    """Cores are dealt out to runs in groups; on a GPU, a run needs one to feed it.
-
-    The threads of a run on a CPU do not depend on how many runs there are at once: begun in one
-    queue and ended in another, it is the same to the last bit.
-    """
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    if device.type == "cpu":
-        group = int(os.environ.get("OMP_NUM_THREADS") or (1 if cores < _FEW else _GROUP))
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _MEMORY
-        most = workers or max(1, min(cores // group, memory))
-        return Place(str(device), most, group, runs)
-    most = workers or max(1, min(cores, _FEW))
-    return Place(str(device), most, max(1, cores // most), runs)
 
 
 def _show(jobs: list[Job], missing: list[Job], place: Place, estimator: Estimator) -> None:
@@ -136,7 +72,7 @@ def _show(jobs: list[Job], missing: list[Job], place: Place, estimator: Estimato
         if job not in left:
             print(f"{'recorded':>12}  {'':>9}  {name(job.recipe)}")
             continue
-        done = begun(job, place)
+        done = place.begun(job.recipe)
         estimate = estimator.estimate(job.recipe, max(done, 0))
         seconds += estimate.seconds
         started += done > 0
@@ -160,27 +96,6 @@ def _sentence(summary: Summary, planned: int, missing: int) -> str:
         f"{len(summary.left)} not begun",
     ]
     return f"{planned - missing} of {planned} were recorded; of the rest {', '.join(parts)}"
-
-
-def _pack(
-    file: Path,
-    records: Sequence[str],
-    runs: Path | None,
-    narrator: Narrator,
-    unfinished: Sequence[Recipe] = (),
-) -> bool:
-    """Packs, says so, and returns whether something did not fit."""
-    file = file if file.suffix else file.with_suffix(".zip")
-    packed = pack(file, records, runs, unfinished)
-    for archive, number in packed.archives.items():
-        narrator.say(
-            f"packed  {archive}: {number} records, {archive.stat().st_size / 2**20:.1f} MiB"
-        )
-    if not packed.archives:
-        narrator.say("packed  nothing: no new record")
-    for path in packed.left_out:
-        narrator.say(f"warning {path} is not packed: it does not fit into {MOST} archives")
-    return any(path.endswith(".json") for path in packed.left_out)
 
 
 @contextmanager

@@ -16,8 +16,9 @@ from softshare.campaign import Job
 from softshare.engine import COMPILE
 from softshare.estimate import Estimator, Speed
 from softshare.narration import Narrator, name
-from softshare.queue import Place, Queue, Summary
-from softshare.queue_commands import duration
+from softshare.place import Place
+from softshare.queue import Queue, Summary
+from softshare.queue_command import duration
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
 from softshare.workers import Ending

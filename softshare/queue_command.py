@@ -1,4 +1,4 @@
-"""The commands ``queue`` and ``records``: how they are asked."""
+"""The command ``queue``: how it is asked."""
 
 from __future__ import annotations
 
@@ -77,44 +77,6 @@ def queue_parser(adding: Any) -> argparse.ArgumentParser:
         "--pack-unfinished", action="store_true", help="pack the checkpoints that fit, too"
     )
     parser.set_defaults(run=queue_work.work, interrupted="", refuse=parser.error)
-    return parser
-
-
-def records_parser(adding: Any) -> argparse.ArgumentParser:
-    """``records pack`` and ``records merge``."""
-    parser = adding.add_parser(
-        "records",
-        allow_abbrev=False,
-        help="pack records for transfer, or merge packed ones",
-        description="Carries records from one machine to another.",
-    )
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    pack = actions.add_parser(
-        "pack",
-        allow_abbrev=False,
-        help="pack all records and the weights beside them",
-        description="Packs all records into FILE.zip, FILE-2.zip and so on, 15 MiB each.",
-        epilog="Exit status: 0 done; 1 something was left out or refused.",
-    )
-    pack.add_argument("file", type=Path, metavar="FILE")
-    add_runs(pack)
-    pack.set_defaults(run=queue_work.pack_all, interrupted="")
-    merge = actions.add_parser(
-        "merge",
-        allow_abbrev=False,
-        help="take over the records of archives, never in place of better ones",
-        description=(
-            "Checks every record, and takes it over where there is none of its run, or a damaged "
-            "one, or one that has measured less. A conflict is reported and changes nothing."
-        ),
-        epilog=(
-            "Exit status: 0 all records are here now; 1 some were refused or are in conflict "
-            "with ours, or an archive is no pack of records, from which nothing is taken."
-        ),
-    )
-    merge.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    add_runs(merge)
-    merge.set_defaults(run=queue_work.merge_files, interrupted="")
     return parser
 
 
