@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import weakref
 from collections.abc import Callable
 from functools import partial
@@ -216,6 +217,35 @@ def test_what_a_faster_way_held_is_given_back_before_the_step_is_taken_again(
     with pytest.warns(UserWarning, match="CUDA out of memory"):
         stepper(*batches(recipe, [4])[0])
     assert stepper.engine == "eager"
+
+
+@pytest.mark.parametrize("engine", ["eager", "compiled"])
+@pytest.mark.parametrize("name", MODELS)
+def test_no_step_leaves_anything_of_its_graph_behind(
+    name: str, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that outlives its step draws the stream of that step into a recording, and ends it."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    recipe = MODELS[name]
+    stepper = Step(net_of(recipe), recipe, loss_of(recipe), engine=engine)
+    trained = [p for p in stepper.net.parameters() if p.requires_grad]
+
+    def node(p: Tensor) -> Any:
+        with torch.enable_grad():
+            return torch.autograd.graph.get_gradient_edge(p).node  # made anew if there is none
+
+    for p in trained:
+        p.register_post_accumulate_grad_hook(lambda p: node(p).metadata.update(seen=True))
+    kept = node(trained[0])
+    gc.disable()
+    try:
+        for batch in batches(recipe, [4, 4]):
+            stepper(*batch)
+            assert stepper.engine == engine
+            assert kept.metadata == {"seen": True}, "else this test sees nothing"
+            assert not any(node(p).metadata for p in trained[1:])
+    finally:
+        gc.enable()
 
 
 def test_a_step_goes_on_from_its_state() -> None:
