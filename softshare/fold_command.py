@@ -40,7 +40,7 @@ def fold_parser(adding: Any, prog: str, status: str) -> argparse.ArgumentParser:
     parser.add_argument("--source", metavar="PATH", help="folder or archive of the image set")
     parser.add_argument("--device", metavar="NAME", help="to measure on; CUDA if there is one")
     add_runs(parser)
-    parser.set_defaults(run=_fold, interrupted="; nothing was changed")
+    parser.set_defaults(run=_fold, check=check, interrupted="; nothing was changed")
     return parser
 
 

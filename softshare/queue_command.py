@@ -76,8 +76,13 @@ def queue_parser(adding: Any) -> argparse.ArgumentParser:
     after.add_argument(
         "--pack-unfinished", action="store_true", help="pack the checkpoints that fit, too"
     )
-    parser.set_defaults(run=queue_work.work, interrupted="", refuse=parser.error)
+    parser.set_defaults(run=queue_work.work, check=_check, interrupted="")
     return parser
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if not arguments.budget and not arguments.dry_run:
+        raise ValueError("--budget says how long it may take, such as 25m; or pass --dry-run")
 
 
 def duration(text: str) -> float:

@@ -23,8 +23,6 @@ _RESERVE = 15.0  # seconds to write checkpoints and to pack, or a tenth of a sma
 def work(arguments: argparse.Namespace) -> int:
     """``queue``: shows the plan, or works it off within the budget."""
     start = time.monotonic()
-    if not arguments.budget and not arguments.dry_run:
-        arguments.refuse("--budget says how long it may take, such as 25m; or pass --dry-run")
     device = device_for(arguments.device)
     place = Place.here(device, arguments.workers, arguments.runs)
     plan = campaign("cpu" if device.type == "cpu" else "gpu", arguments.data, arguments.plan)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from softshare import commands, flags, image_cache
+from softshare import flags, image_cache, train_command
 from softshare.__main__ import main
 from softshare.commands import parse
 from softshare.image_set import Splits, image_sets
@@ -154,7 +154,7 @@ def test_flags_ask_for_any_recipe(recipe: Recipe, monkeypatch: pytest.MonkeyPatc
         seen.append(for_profile(**asked))  # type: ignore[arg-type]
         return Run(recipe, result={"f1": 0.5}, cost={"seconds": 1.0})
 
-    monkeypatch.setattr(commands, "train", note)
+    monkeypatch.setattr(train_command, "train", note)
     words = []
     for name, value in recipe.changes().items() | {("data", recipe.data)}:
         text = ",".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
@@ -453,5 +453,5 @@ def test_a_reader_that_closes_the_pipe_is_no_error(
 def test_the_command_that_provenance_prints_asks_for_the_recipe(recipe: Recipe) -> None:
     words = shlex.split(command(recipe))
     assert words[:4] == ["python", "-m", "softshare", "train"]
-    asked = commands._asked(parse(words[3:]))
+    asked = train_command.asked(parse(words[3:]))
     assert recipe_for(**asked) == recipe

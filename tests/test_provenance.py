@@ -69,7 +69,7 @@ def test_the_command_trains_the_very_same_recipe(
         asked.append(recipe_for(model, data, profile, source=source, **settings))
         return make_run(asked[0])
 
-    monkeypatch.setattr("softshare.commands.train", train)
+    monkeypatch.setattr("softshare.train_command.train", train)
     python, module, name, *words = shlex.split(provenance.command(recipe))
     assert (python, module, name) == ("python", "-m", "softshare")
     assert main(words) == 0
