@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 
 from softshare.explorer_states import chance
 from softshare.explorer_words import number
-from softshare.matching import PROFILES
 from softshare.naming import label
 from softshare.paper import value
-from softshare.recipe import PATHS
 from softshare.records import Run
 
 if TYPE_CHECKING:
@@ -21,38 +19,6 @@ COLUMNS = (
     *("network", "trained on", "profile", "seed", "threshold", "chance", "parameters", "share"),
     *("metric", "unfolded", "folded", "recalibrated", "cost", "cost recalibrated"),
 )
-
-
-def showcase(runs: Sequence[Run]) -> list[Run]:
-    """The best recorded network that can be folded, of images and of shortest paths.
-
-    Best is the best profile, then a network with something to find (more templates than one; the
-    recurrence regulariser), then measured foldings, then the longer training and the larger
-    network.
-
-    Example:
-        >>> showcase([])
-        []
-    """
-
-    def merit(run: Run) -> tuple[float, ...]:
-        shapes = [len(rows[0]) for rows in _last(run).values()]
-        return (
-            -PROFILES.index(run.profile),
-            max(shapes) > 1,
-            run.recipe.recurrence > 0,
-            bool(run.folded),
-            run.recipe.total_epochs,
-            min(shapes) < max(len(rows) for rows in _last(run).values()),
-            run.model["parameters"],
-            -run.seed,
-        )
-
-    shared = [run for run in runs if run.coefficients]
-    tasks = [
-        [run for run in shared if (run.recipe.data == PATHS) == paths] for paths in (False, True)
-    ]
-    return [max(found, key=merit) for found in tasks if found]
 
 
 def table(runs: Sequence[Run]) -> pd.DataFrame:

@@ -26,6 +26,7 @@ from softshare.naming import label
 from softshare.provenance import Text, bullets
 from softshare.recipe import Recipe
 from softshare.records import Run
+from softshare.showcase import showcase
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,8 +109,8 @@ class Reproduction:
         return patterns.patterns(self.best(), epochs)
 
     def explore(self) -> None:
-        """Shows the explorer of each network that `softshare.folding_results.showcase` picks."""
-        shown = folding_results.showcase(self.runs)
+        """Shows the explorer of each network that `softshare.showcase.showcase` picks."""
+        shown = showcase(self.runs)
         for run in shown:
             self.show(Explorer(run), [run])
         if not shown:

@@ -11,7 +11,7 @@ import pytest
 
 import softshare as ss
 from softshare.folding_plot import folding_curves
-from softshare.folding_results import chance_of, cost, furthest, sentences, showcase, summary, table
+from softshare.folding_results import chance_of, cost, furthest, sentences, summary, table
 from softshare.paper import value
 from softshare.recipe import for_profile
 from softshare.records import Run
@@ -101,7 +101,7 @@ def test_a_tuned_network_stands_beside_the_one_it_came_from(run: Run) -> None:
     assert "; unfolded 14.25 % with" in text and "; folded and not tuned 20.25 %." in text
     assert text.endswith(f"Chance level {chance_of(run):.2f}.")
     assert "is not among these runs" in sentences([tuned])[0]
-    assert len(summary([run, tuned])) == 1 and showcase([tuned]) == []
+    assert len(summary([run, tuned])) == 1
 
 
 def test_the_summary_has_a_row_for_each_shared_run(run: Run, make_run: Callable[..., Run]) -> None:
@@ -123,22 +123,6 @@ def test_curves_hold_the_measured_values_and_the_chance_level(run: Run) -> None:
     assert below.get_xlim()[0] > below.get_xlim()[1], "folding proceeds to the right"
     above.figure.clear()
     assert folding_curves([]) == []
-
-
-def test_the_showcase_is_the_best_of_each_task(
-    run: Run, soft_run: Callable[..., Run], make_run: Callable[..., Run]
-) -> None:
-    body = {"body": (20, 20, 2)}
-    scnn = soft_run("scnn", body, (0, 2), measured=False)
-    looped = soft_run("scnn-r", body, (0, 2), measured=False)
-    regular = replace(looped, recipe=replace(looped.recipe, recurrence=0.01))
-    one = soft_run("swrn-28-1-1", {f"stage{i}": (6, 1, 1) for i in (1, 2, 3)})
-    plain = make_run(for_profile("wrn-28-1", epochs=1))
-    quick = replace(run, recipe=replace(run.recipe, profile="smoke"))
-    bare = replace(run, folded=[])
-    assert showcase([plain, one, quick, bare, run, scnn, regular]) == [run, regular]
-    assert showcase([plain, one]) == [one]
-    assert showcase([plain]) == []
 
 
 def test_reproduce_shows_any_shared_network_and_misses_the_papers(
