@@ -8,12 +8,7 @@ import json
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
-from softshare.constraint import CONSTRAINTS
-from softshare.initialisation import INITS
-
-PATHS = "shortest-paths"
-PATH_MODELS = ("cnn", "scnn", "scnn-r")
-PROFILES = ("paper", "fast", "smoke")
+from softshare.recipe_rules import PATH_MODELS, PATHS, PROFILES, check
 
 
 @dataclass(frozen=True)
@@ -88,62 +83,14 @@ class Recipe:
                 f"milestones are numbers, such as (0.3, 0.6, 0.8); got {self.milestones!r}."
             ) from None
         for field in fields(self):
-            value, kind = getattr(self, field.name), _KINDS[str(field.type)]
-            if isinstance(value, bool) or not isinstance(value, kind):
-                raise ValueError(f"{field.name} must be {field.type}; got {value!r}.")
-            if kind == (float, int):
+            value = getattr(self, field.name)
+            if (
+                field.type == "float"
+                and isinstance(value, (int, float))
+                and not isinstance(value, bool)
+            ):
                 object.__setattr__(self, field.name, float(value))
-        for rule, names in _RANGES.items():
-            low, high = rule
-            for name in names:
-                if not low <= getattr(self, name) <= high:
-                    raise ValueError(
-                        f"{name} must lie between {low:g} and {high:g}; got {getattr(self, name)}."
-                    )
-        for name, known in _CHOICES.items():
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"{name} is one of {', '.join(known)}; got {getattr(self, name)!r}."
-                )
-        if any(not 0 < m <= 1 for m in self.milestones) or list(self.milestones) != sorted(
-            self.milestones
-        ):
-            raise ValueError(
-                f"milestones are rising fractions of all epochs in (0, 1]; got {self.milestones}."
-            )
-        for name in ("model", "data"):
-            value = getattr(self, name)
-            if not value or value.startswith(".") or set(value) & set("/\\"):
-                raise ValueError(
-                    f"{name} is a name, part of the record's path; got {value!r}. The path of an "
-                    "image set goes into source=."
-                )
-        if (self.model in PATH_MODELS) != (self.data == PATHS):
-            raise ValueError(
-                f"{', '.join(PATH_MODELS)} train on {PATHS!r} and nothing else does; got model "
-                f"{self.model!r} with data {self.data!r}."
-            )
-        if (self.fold > 0) != (self.tune > 0):
-            raise ValueError(
-                "fold and tune go together, a threshold and epochs of training after it; got "
-                f"fold={self.fold} and tune={self.tune}."
-            )
-        if self.coefficients != "free" and self.fold:
-            raise ValueError(
-                "A network that is folded and tuned has no coefficients of its own; got "
-                f"coefficients={self.coefficients!r} with fold={self.fold}. Leave them free."
-            )
-        if self.coefficients == "fixed" and self.recurrence:
-            raise ValueError(
-                "The recurrence regulariser trains the coefficients alone; got "
-                f"recurrence={self.recurrence} with coefficients='fixed'. Leave one of them out."
-            )
-        unused, idle = ("cutout", 0) if self.data == PATHS else ("phases", 1)
-        if getattr(self, unused) != idle:
-            raise ValueError(
-                f"{unused} has no meaning for {self.data!r}; got {getattr(self, unused)}. Leave it "
-                f"at {idle}."
-            )
+        check(self)
 
     @property
     def total_epochs(self) -> int:
@@ -270,26 +217,6 @@ _IMAGE_PROFILES: dict[str, dict[str, Any]] = {
     "paper": {},
     "fast": {"epochs": 30},
     "smoke": {"epochs": 10, "data": "digits"},
-}
-_KINDS: dict[str, Any] = {
-    "str": str,
-    "int": int,
-    "float": (float, int),
-    "tuple[float, ...]": tuple,
-}
-_CHOICES = {
-    "profile": PROFILES,
-    "optimizer": ("sgd", "adam"),
-    "init": INITS,
-    "coefficients": CONSTRAINTS,
-}
-_RANGES = {
-    (1, 1_000_000): ("epochs", "batch_size", "phases"),
-    (0, 1_000_000): ("tune",),
-    (0, 2**62): ("seed", "examples"),
-    (0, 1_000): ("cutout", "lr", "weight_decay", "recurrence"),
-    (0, 1): ("decay", "momentum", "fold"),
-    (0, 0.99): ("dropout",),
 }
 
 
