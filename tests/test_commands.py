@@ -309,7 +309,8 @@ def test_a_real_process_can_be_interrupted_and_goes_on(folder: Path, capsys: Cap
     """Ctrl-C in a process that holds its breath after its third epoch; the rest runs here."""
     words = ["wrn-10-1", *ON_CPU, "--batch_size", "64", "--epochs", "4"]
     slow = (
-        "import time, torch; torch.set_num_threads(1)\n"
+        "import signal, time, torch; torch.set_num_threads(1)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # "&" of a script ignores it
         "import softshare.training as t; t.train.__kwdefaults__['checkpoint_seconds'] = 0\n"
         "from softshare.journal import Journal as J; note = J.note\n"
         "def waiting(self, *rest): note(self, *rest); time.sleep(60 * (self.epochs == 3))\n"
