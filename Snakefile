@@ -11,9 +11,10 @@ A record that is there is never trained again, and a job that was cut off resume
 import os
 import sys
 
-from softshare import paper, variants
+from softshare import paper
+from softshare.results import variants
 from softshare.paths import runs_root
-from softshare.provenance import command
+from softshare.records.provenance import command
 from softshare.recipe import for_profile
 
 PROFILE = config.get("profile", "paper")

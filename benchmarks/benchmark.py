@@ -15,9 +15,9 @@ import torch
 from ceilings import copy_rate, matrix_product
 from timing import in_turn, quartiles, ratios
 
-from softshare import speed
-from softshare.origin import origin
 from softshare.paths import data_root
+from softshare.records.origin import origin
+from softshare.results import speed
 
 _CEILING = "large matrix product"
 

@@ -9,13 +9,13 @@ from generated import NAME, image_task
 from torch import Tensor
 
 import softshare as ss
-from softshare.engine import engine_for, tuned
 from softshare.models import build
-from softshare.precision import name_of, precision_for
-from softshare.random_streams import seeded
 from softshare.recipe import Recipe, for_profile
-from softshare.step import Step
-from softshare.tasks import Task, predictor, task_for
+from softshare.training.engine import engine_for, tuned
+from softshare.training.precision import name_of, precision_for
+from softshare.training.random_streams import seeded
+from softshare.training.step import Step
+from softshare.training.tasks import Task, predictor, task_for
 
 
 def image_recipe(model: str, **settings: Any) -> Recipe:

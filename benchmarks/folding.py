@@ -15,8 +15,8 @@ from torch import Tensor
 
 import softshare as ss
 from softshare.folding import Folding, foldings
+from softshare.folding.ties import TOLERANCE
 from softshare.sharing import banks
-from softshare.ties import TOLERANCE
 
 THRESHOLD = 0.3  # at which layers that nobody has trained already have ties
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from softshare import image_cache
-from softshare.image_set import Splits, image_sets
-from softshare.image_task import ImageTask
+from softshare.data import image_cache
+from softshare.data.image_set import Splits, image_sets
 from softshare.recipe import Recipe
+from softshare.training.image_task import ImageTask
 
 NAME = "generated"
 

@@ -10,7 +10,7 @@ from benchmark import Benchmark, arguments
 from epochs import Epochs, image_recipe, title
 from work import step_work
 
-from softshare.engine import ENGINES
+from softshare.training.engine import ENGINES
 
 TEMPLATES = {"L": "", "2": "-2", "1": "-1"}  # k: end of the model's name
 MOST = 1.05  # times as long, hoped for at width 2 and more

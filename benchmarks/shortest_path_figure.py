@@ -23,11 +23,11 @@ from torch.utils.data import DataLoader, TensorDataset
 from work import step_work
 
 from softshare import shortest_paths
-from softshare.loop import Training
-from softshare.path_network import PathNetwork
-from softshare.recalibration import recalibrated_score
+from softshare.models.path_network import PathNetwork
 from softshare.recipe import PATH_MODELS, PROFILES, Recipe, for_profile
-from softshare.tasks import task_for
+from softshare.training.loop import Training
+from softshare.training.recalibration import recalibrated_score
+from softshare.training.tasks import task_for
 
 HELD_OUT = 1000  # examples on which each epoch is scored
 RECALIBRATED = 10  # batches from which batch normalisation is estimated anew after each epoch

@@ -16,7 +16,7 @@ import torch
 from benchmark import Benchmark, arguments
 from torch import Tensor
 
-from softshare.bank import TemplateBank
+from softshare.sharing.bank import TemplateBank
 
 SIZES = [(6, 6, 160), (6, 2, 160), (10, 8, 128)]  # L, k, C
 WAYS = {"sum": "(T * a).sum(0) a layer", "product": "a @ T a layer"}

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import softshare as ss
-from softshare.axes import panels
-from softshare.curve_plot import curves
-from softshare.naming import label
-from softshare.similarity_plot import similarities
+from softshare.plots.axes import panels
+from softshare.plots.curve_plot import curves
+from softshare.plots.similarity_plot import similarities
+from softshare.records.naming import label
 
 TARGET = Path(__file__).parent / "assets" / "records.svg"
 

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Sequence
 
 from softshare.commands import parse
-from softshare.narration import sentence
+from softshare.queue.narration import sentence
 
 _REFUSALS = (ValueError, OSError, RuntimeError, ArithmeticError, ImportError, MemoryError)
 

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from softshare.folded_model import FoldedModel
-from softshare.folded_weights import settle
+from softshare.folding.folded_model import FoldedModel
+from softshare.folding.folded_weights import settle
 from softshare.sharing import banks, unshare
 
 

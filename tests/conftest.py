@@ -42,7 +42,7 @@ def tiny_images(monkeypatch: pytest.MonkeyPatch) -> None:
     import numpy as np
 
     from softshare import data
-    from softshare.image_set import Splits, image_sets
+    from softshare.data.image_set import Splits, image_sets
 
     draw = np.random.default_rng(0)
 
@@ -60,7 +60,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextMa
 
     @contextmanager
     def interrupt() -> Iterator[None]:
-        from softshare.image_task import ImageTask
+        from softshare.training.image_task import ImageTask
 
         batches = ImageTask.batches
 
@@ -161,9 +161,9 @@ def soft_run(make_run: Callable[..., Run]) -> Callable[..., Run]:
     """
     from dataclasses import replace
 
-    from softshare.folded_error import folded_size
     from softshare.folding import foldings
     from softshare.models import build
+    from softshare.training.folded_error import folded_size
 
     def make(
         model: str,

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-from softshare import speed
+from softshare.results import speed
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "benchmarks"
@@ -46,7 +46,7 @@ def test_it_runs_and_leaves_records(
     words = ["--quick", "--device", "cpu", "--out", str(tmp_path), *more]
     monkeypatch.setattr(sys, "argv", [f"{name}.py", *words])
     monkeypatch.syspath_prepend(str(SCRIPTS))
-    monkeypatch.setattr("softshare.path_task.HELD_OUT", 20)
+    monkeypatch.setattr("softshare.training.path_task.HELD_OUT", 20)
     with torch.compiler.set_stance("force_eager"):  # compiling would take minutes
         runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
     found = speed.load(name, tmp_path)

@@ -19,7 +19,7 @@ def extension(name: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("target", ["torch.Tensor", "nn.Module", "Tensor", "softshare.bank"])
+@pytest.mark.parametrize("target", ["torch.Tensor", "nn.Module", "Tensor", "softshare.sharing"])
 def test_a_name_that_exists_needs_no_link(target: str) -> None:
     node = {"refdomain": "py", "reftarget": target}
     assert extension("book_reference").name_without_link(None, None, node, "text") == "text"

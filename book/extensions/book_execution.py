@@ -15,7 +15,7 @@ from sphinx.config import Config
 
 INPUTS = (
     "softshare/**/*.py",
-    "softshare/templates/*",
+    "softshare/explorer/templates/*",
     "data/paper.json",
     "data/runs/**/*.json",
     "data/benchmarks/**/*.json",

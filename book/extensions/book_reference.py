@@ -49,10 +49,13 @@ def fill(app: Sphinx, docname: str, source: list[str]) -> None:
 def full_names(package: str = "softshare") -> dict[str, str]:
     """What modules of the package import or define: autodoc leaves some annotations as written."""
     full = {}
-    for path in Path(str(importlib.import_module(package).__file__)).parent.glob("*.py"):
+    folder = Path(str(importlib.import_module(package).__file__)).parent
+    for path in folder.rglob("*.py"):
+        words = path.relative_to(folder.parent).with_suffix("").parts
+        module = ".".join(words).removesuffix(".__init__")
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef):
-                full[node.name] = f"{package}.{path.stem}.{node.name}"
+                full[node.name] = f"{module}.{node.name}"
             elif isinstance(node, ast.ImportFrom):
                 full |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
             elif isinstance(node, ast.Import):

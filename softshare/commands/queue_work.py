@@ -1,0 +1,115 @@
+"""What the command ``queue`` does: shows the plan, or works it off."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from softshare.commands.records import pack_up, sound
+from softshare.queue import Queue, Summary
+from softshare.queue.campaign import Job, campaign, chosen
+from softshare.queue.estimate import Estimator, measure
+from softshare.queue.narration import Narrator, name, span
+from softshare.queue.place import Place
+from softshare.queue.workers import alone
+from softshare.training.device import device_for
+
+_RESERVE = 15.0  # seconds to write checkpoints and to pack, or a tenth of a small budget
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """``queue``: shows the plan, or works it off within the budget."""
+    start = time.monotonic()
+    device = device_for(arguments.device)
+    place = Place.here(device, arguments.workers, arguments.runs)
+    plan = campaign("cpu" if device.type == "cpu" else "gpu", arguments.data, arguments.plan)
+    jobs = chosen(plan, arguments.profile, arguments.only)
+    missing = [job for job in jobs if not place.recorded(job.recipe)]
+    narrator = Narrator(arguments.quiet)
+    summary, asked = Summary(), 0
+    if missing:
+        speed = alone(measure, str(device), place.threads)
+        runs = sound(place.root, narrator)
+        estimator = Estimator(speed, runs, str(device), place.threads)
+        if arguments.dry_run:
+            _show(jobs, missing, place, estimator)
+            return 0
+        seconds = sum(estimator.estimate(job.recipe).seconds for job in missing)
+        narrator.say(
+            f"{len(jobs)} runs in the plan, {len(jobs) - len(missing)} recorded; the rest take "
+            f"about {span(seconds)} one after another on {estimator.name}; the budget is "
+            f"{span(arguments.budget)}"
+        )
+        reserve = min(_RESERVE, arguments.budget / 10)
+        deadline = start + arguments.budget
+        queue = Queue(missing, place, estimator, narrator, deadline, reserve)
+        with _signals(queue) as received:
+            summary = queue.run()
+        asked = received[0] if received else 0
+    narrator.say(_sentence(summary, len(jobs), len(missing)))
+    left_out = False
+    if arguments.pack:
+        records = list(summary.done)
+        if arguments.pack_all:
+            records = [run.path for run in sound(place.root, narrator)]
+        unfinished = [job.recipe for job in summary.stopped] if arguments.pack_unfinished else []
+        left_out = pack_up(arguments.pack, records, place.runs, narrator, unfinished)
+    return 128 + asked if asked else int(bool(summary.failed) or left_out)
+
+
+def _show(jobs: list[Job], missing: list[Job], place: Place, estimator: Estimator) -> None:
+    adds, seconds, started = "", 0.0, 0
+    left = set(missing)
+    for job in jobs:
+        if job.adds != adds:
+            adds = job.adds
+            print(f"\n{adds[:1].upper()}{adds[1:]}")
+        if job not in left:
+            print(f"{'recorded':>12}  {'':>9}  {name(job.recipe)}")
+            continue
+        done = place.begun(job.recipe)
+        estimate = estimator.estimate(job.recipe, max(done, 0))
+        seconds += estimate.seconds
+        started += done > 0
+        state = f"{done}/{job.recipe.total_epochs}" if done > 0 else ""
+        state = "elsewhere" if done < 0 else state  # a checkpoint of another kind of device
+        known = " " if estimate.measured else "~"
+        print(f"{known + span(estimate.seconds):>12}  {state:>9}  {name(job.recipe)}")
+    print(
+        f"\n{len(jobs)} runs: {len(jobs) - len(missing)} recorded, {started} begun, "
+        f"{len(missing) - started} to begin. What is left takes about {span(seconds)} one after "
+        f"another on {estimator.name}; ~ marks times reckoned from operations and a few steps."
+    )
+
+
+def _sentence(summary: Summary, planned: int, missing: int) -> str:
+    parts = [
+        f"{len(summary.done)} trained",
+        f"{len(summary.stopped)} paused",
+        f"{len(summary.failed)} failed",
+        f"{len(summary.busy)} in other hands",
+        f"{len(summary.left)} not begun",
+    ]
+    return f"{planned - missing} of {planned} were recorded; of the rest {', '.join(parts)}"
+
+
+@contextmanager
+def _signals(queue: Queue) -> Iterator[list[int]]:
+    """SIGINT and SIGTERM ask the queue to leave; a second SIGINT does not wait for it."""
+    received: list[int] = []
+
+    def handle(number: int, frame: object) -> None:
+        if received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        received.append(number)
+        queue.leave()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,185 @@
+"""Image sets by name or path: the official CIFAR, digits, and any archive of class folders."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from softshare.data import image_cache
+from softshare.data.archives import SUFFIXES, fingerprint, stem
+from softshare.data.augmentation import augment, normalise
+from softshare.data.cifar import NAMES as OFFICIAL
+from softshare.data.cifar import import_cifar, load_cifar
+from softshare.data.image_folder import read_image_folder
+from softshare.data.image_set import ImageSet, Splits, image_sets
+from softshare.paths import data_root
+
+__all__ = ["ImageSet", "augment", "load", "normalise", "register"]
+
+PINNED = {"cifar10-jpeg": "6895129eab1f2d2fca652bdb95a76dcdabc23d569a60d7541c7234052b66d74e"}
+TAKEN = (*OFFICIAL, "digits", "shortest-paths")  # names that no archive may bear
+
+
+def load(name: str, root: Path | None = None, download: bool = True) -> tuple[ImageSet, ImageSet]:
+    """Load the training and the test split of an image set.
+
+    Args:
+        name: "cifar10" or "cifar100" (the official sets), "digits" (the 1797 grey 8 x 8 images
+            that scikit-learn ships), a name given to `register`, such as "cifar10-jpeg", or the
+            path of a folder, .tar, .tar.gz, .tgz or .zip that holds ``train/<class>/<image>``
+            and ``test/<class>/<image>``. A path is called by its stem; it is decoded once, and
+            the images kept under the data root.
+        root: The data root; None for `softshare.paths.data_root`.
+        download: Whether the official sets may be fetched when missing.
+
+    Raises:
+        ValueError: If the name is unknown, or an archive is damaged, not the one its name
+            promises, or laid out in another way.
+        FileNotFoundError: If the set is not there, and cannot be had.
+
+    Example:
+        >>> train, test = load("digits")
+        >>> train.images.shape, len(test), train.num_classes
+        (torch.Size([1438, 1, 8, 8]), 359, 10)
+    """
+    root = data_root() if root is None else Path(root)
+    if name in OFFICIAL:
+        return image_sets(name, load_cifar(name, root, download))
+    if name == "digits":
+        return image_sets(name, _digits())
+    looks_like_path = os.path.basename(name) != name or name.lower().endswith(SUFFIXES)
+    if name not in PINNED and (looks_like_path or os.path.exists(name)):
+        path = _existing(name)
+        digest = fingerprint(path)
+        pinned = {sha256: known for known, sha256 in PINNED.items()}
+        return _decoded(pinned.get(digest, stem(path)), path, digest, root)
+    return _registered(name, root)
+
+
+def register(
+    name: str, archive: Path | str, sha256: str | None = None, root: Path | None = None
+) -> tuple[ImageSet, ImageSet]:
+    """Import an archive into the data root, where `load` finds it by name from then on.
+
+    Args:
+        name: "cifar10" or "cifar100" for the official archives, "cifar10-jpeg" for its one
+            archive, or a new name of letters, digits, ".", "_" and "-".
+        archive: Path of the archive, or of an image folder.
+        sha256: What the archive's SHA-256 must be, if known.
+        root: The data root; None for `softshare.paths.data_root`.
+
+    Returns:
+        What ``load(name)`` returns.
+
+    Raises:
+        ValueError: If the name cannot be used, or the archive is damaged or not the one meant.
+        FileNotFoundError: If there is no such archive.
+        OSError: If there is no room for it.
+    """
+    root = data_root() if root is None else Path(root)
+    path = _existing(archive)
+    if name in OFFICIAL:
+        import_cifar(name, root, path)
+        return load(name, root, download=False)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or name.lower().endswith(SUFFIXES):
+        raise ValueError(
+            f"an image set is called by letters, digits, '.', '_' and '-', without the suffix of "
+            f"an archive, got {name!r}; choose another name"
+        )
+    digest = fingerprint(path)
+    if sha256 not in (None, digest):
+        raise ValueError(_mismatch(name, path, digest, sha256))
+    others = [cache for cache in _caches(name, root) if digest[:12] not in cache.name]
+    if others:
+        raise ValueError(
+            f"{name!r} already stands for another archive, decoded in {others[0]}; delete that "
+            f"file or choose another name"
+        )
+    return _decoded(name, path, digest, root, keep=True)
+
+
+def _decoded(
+    name: str, path: Path, digest: str, root: Path, keep: bool = False
+) -> tuple[ImageSet, ImageSet]:
+    """Decode an archive, or read what was decoded before; ``keep``: storing must succeed."""
+    if name in TAKEN:
+        raise ValueError(f"the name {name!r} is taken by another set; call {path} something else")
+    if PINNED.get(name, digest) != digest:
+        raise ValueError(_mismatch(name, path, digest, PINNED[name]))
+    cache = root / "cache" / f"{name}-{digest[:12]}.npz"
+    if (sets := image_cache.read(cache, name)) is None:
+        sets = image_sets(name, read_image_folder(path))
+        try:
+            image_cache.save(cache, *sets)
+        except OSError as error:
+            message = f"the decoded images of {path} cannot be kept in {cache.parent}: {error}"
+            if keep:
+                raise OSError(f"{message}; make room, or set SOFTSHARE_DATA") from error
+            warnings.warn(f"{message}; every start will decode them again", stacklevel=3)
+    return sets
+
+
+def _registered(name: str, root: Path) -> tuple[ImageSet, ImageSet]:
+    """Read a set by the name it was registered under."""
+    command = f"`python -m softshare data {name} --from ARCHIVE`"
+    caches = _caches(name, root)
+    if len(caches) > 1:
+        raise ValueError(
+            f"a name must stand for one set, but {name!r} was decoded from several archives: "
+            f"{', '.join(map(str, caches))}; delete all but one, or give the path of the archive"
+        )
+    if caches and (sets := image_cache.read(caches[0], name)) is not None:
+        return sets
+    if caches or name in PINNED:
+        archive = f"the archive of sha256 {PINNED[name]}" if name in PINNED else "its archive"
+        raise FileNotFoundError(
+            f"{name} is not in {root / 'cache'}; import {archive} with {command}"
+        )
+    names = ", ".join((*OFFICIAL, "digits", *PINNED))
+    raise ValueError(
+        f"an image set is one of {names}, a name imported with {command}, or the path of a "
+        f"folder or archive with train/ and test/ inside, got {name!r}"
+    )
+
+
+def _caches(name: str, root: Path) -> list[Path]:
+    """The decoded archives of a name; of a pinned one, only the one that is meant."""
+    digest = PINNED.get(name, "")[:12] or "[0-9a-f]{12}"
+    pattern = re.compile(rf"{re.escape(name)}-{digest}\.npz")
+    return sorted(path for path in root.glob("cache/*.npz") if pattern.fullmatch(path.name))
+
+
+def _existing(path: Path | str) -> Path:
+    full = Path(os.path.abspath(os.path.expanduser(path)))
+    if not full.exists():
+        raise FileNotFoundError(f"there is no folder or archive {full}; check the path")
+    return full
+
+
+def _mismatch(name: str, path: Path, digest: str, wanted: str | None) -> str:
+    found = "is a folder" if path.is_dir() else f"has {digest}"
+    return (
+        f"{name!r} is the archive with sha256 {wanted}, but {path} {found}; fetch the archive "
+        f"again, or give another set another name"
+    )
+
+
+def _digits() -> Splits:
+    """scikit-learn's digits; every fifth of a class is held out, as no seed need outlive numpy."""
+    try:
+        from sklearn.datasets import load_digits
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "digits come with scikit-learn, which is not installed; pip install scikit-learn"
+        ) from error
+    bunch = load_digits()
+    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None]  # (N, 1, 8, 8)
+    labels = bunch.target.astype(np.int64)
+    rank = np.tril(labels[:, None] == labels).sum(1) - 1  # of an image within its class
+    held_out = rank % 5 == 2
+    train, test = ((images[mask], labels[mask]) for mask in (~held_out, held_out))
+    return Splits(tuple(str(n) for n in bunch.target_names), train, test)

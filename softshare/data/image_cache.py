@@ -1,0 +1,80 @@
+"""Decoded image sets on disk: written whole or not at all, checked when read."""
+
+from __future__ import annotations
+
+import uuid
+import warnings
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from softshare.data.image_set import ImageSet, checksum
+
+__all__ = ["read", "save"]
+
+
+def save(path: Path, train: ImageSet, test: ImageSet) -> None:
+    """Write both splits to ``path`` (.npz) in one step, whoever else is writing it.
+
+    Raises:
+        OSError: If there is no room or no permission; nothing is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with temporary.open("wb") as file:
+            np.savez(
+                file,
+                classes=np.array(train.classes),
+                checksums=np.array([train.checksum, test.checksum]),
+                statistics=torch.stack((train.mean, train.std)).numpy(),
+                train_images=train.images.numpy(),
+                train_labels=train.labels.numpy(),
+                test_images=test.images.numpy(),
+                test_labels=test.labels.numpy(),
+            )
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read(path: Path, name: str) -> tuple[ImageSet, ImageSet] | None:
+    """Read what `save` wrote; None if there is nothing, or nothing sound.
+
+    A damaged file is named in a warning and set aside, for the caller to make a new one.
+    """
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return None
+    with file:
+        try:
+            return _parse(file, name)
+        except MemoryError:
+            raise
+        except Exception as error:  # broken bytes can fail anywhere in the reader
+            reason = str(error) or type(error).__name__
+    aside = path.with_name(f"{path.name}.damaged")
+    with suppress(FileNotFoundError):  # another process was quicker
+        path.replace(aside)
+    warnings.warn(
+        f"the decoded images in {path} are damaged ({reason}); set aside as {aside.name}",
+        stacklevel=2,
+    )
+    return None
+
+
+def _parse(file: object, name: str) -> tuple[ImageSet, ImageSet]:
+    with np.load(file, allow_pickle=False) as arrays:  # type: ignore[arg-type]
+        classes = tuple(arrays["classes"].tolist())
+        mean, std = torch.from_numpy(arrays["statistics"])
+        sets = []
+        for split, expected in zip(("train", "test"), arrays["checksums"].tolist(), strict=True):
+            images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
+            if checksum(images, labels) != expected:
+                raise ValueError(f"the checksum of {split} is another")
+            tensors = torch.from_numpy(images), torch.from_numpy(labels)
+            sets.append(ImageSet(name, *tensors, classes, mean, std, expected))
+    return sets[0], sets[1]

@@ -1,0 +1,163 @@
+"""Blocks that repeat: runs of an nn.Sequential whose weights are tied become loops."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from softshare.folding.folded_weights import FoldedWeights
+from softshare.folding.looping import Loop
+from softshare.folding.program import Repeat, Step, smallest
+from softshare.folding.stacking import alike
+
+
+@dataclass(frozen=True)
+class BlockLoop:
+    """A loop over whole blocks, which runs as one.
+
+    Attributes:
+        path: where its `Loop` stands in the folded model; empty for a loop inside the later
+            iterations of another, where the copy inside the first stands for all.
+        iterations: the blocks of each iteration, by their names before folding.
+
+    Example:
+        >>> loop = BlockLoop("stage2.1_to_4", (("stage2.1", "stage2.2"), ("stage2.3", "stage2.4")))
+        >>> str(loop), loop.turn("stage2.3.conv1"), loop.turn("stage2.5.conv1")
+        ('stage2.1_to_4 runs 2×(stage2.1 stage2.2)', 1, None)
+    """
+
+    path: str
+    iterations: tuple[tuple[str, ...], ...]
+
+    def turn(self, layer: str) -> int | None:
+        """The iteration, from 0, in which a layer runs; None for one outside the loop."""
+        for number, blocks in enumerate(self.iterations):
+            if any(layer == block or layer.startswith(f"{block}.") for block in blocks):
+                return number
+        return None
+
+    def __str__(self) -> str:
+        return f"{self.path} runs {len(self.iterations)}×({' '.join(self.iterations[0])})"
+
+
+def loop_blocks(net: nn.Module) -> tuple[BlockLoop, ...]:
+    """Replaces, in place, children of every nn.Sequential that repeat by loops, nested ones too.
+
+    Two blocks are one body when they have the same structure and every weight, that is, every
+    parameter of rank 2 or more, is the same object in both. Vectors, such as biases, scales and
+    the parameters of batch normalisation, and buffers are each iteration's own. A loop takes the
+    names of its first and last block, ``"1_to_4"``.
+
+    Args:
+        net: a model with folded layers.
+
+    Returns:
+        All loops: those that stand in the model, in its order, then the others.
+    """
+    found: list[tuple[nn.Module, BlockLoop]] = []
+    bodies = _Bodies(net)
+    for path, module in reversed(list(net.named_modules())):
+        if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
+            blocks = [(name, m) for name, m in module._modules.items() if m is not None]
+            schedule = bodies.numbered([block for _, block in blocks])
+            run = _Run(blocks, f"{path}." if path else "", schedule, found)
+            children = dict(run.children(smallest(schedule).steps))
+            module._modules.clear()
+            module._modules.update(children)
+    records = dict(found)
+    running = [(path, module) for path, module in net.named_modules() if module in records]
+    made = [replace(records.pop(module), path=path) for path, module in running]
+    return (*made, *records.values())
+
+
+class _Run:
+    """The children of a Sequential, as the steps of a program take them one after the other."""
+
+    def __init__(
+        self,
+        blocks: list[tuple[str, nn.Module]],
+        prefix: str,
+        schedule: Sequence[int],
+        found: list[tuple[nn.Module, BlockLoop]],
+    ) -> None:
+        self.left, self.prefix, self.found = list(blocks), prefix, found
+        named = zip(schedule, blocks, strict=True)
+        self.folded = {number for number, (_, block) in named if _is_folded(block)}
+
+    def children(self, steps: Sequence[Step]) -> Iterator[tuple[str, nn.Module]]:
+        for step in steps:
+            if isinstance(step, int):
+                yield self.left.pop(0)
+            elif self.folded.isdisjoint(step.body.unroll()):  # activations alone, say
+                for _ in range(step.count):
+                    yield from self.children(step.body.steps)
+            else:
+                yield self.loop(step)
+
+    def loop(self, repeat: Repeat) -> tuple[str, Loop]:
+        bodies, iterations = [], []
+        for _ in range(repeat.count):
+            names = [name for name, _ in self.left][: len(repeat.body.unroll())]
+            parts = [block for _, block in self.children(repeat.body.steps)]
+            bodies.append(parts[0] if len(parts) == 1 else nn.Sequential(*parts))
+            iterations.append(names)
+        loop = Loop(bodies)
+        full = tuple(tuple(self.prefix + name for name in names) for names in iterations)
+        self.found.append((loop, BlockLoop("", full)))
+        return f"{iterations[0][0]}_to_{iterations[-1][-1]}", loop
+
+
+class _Bodies:
+    """Tells which blocks of a model could be iterations of one body."""
+
+    def __init__(self, net: nn.Module) -> None:
+        modules = list(net.modules())
+        self.held: list[Any] = [net]  # kept, so that no new object comes by the id of an old one
+        for module in modules:
+            for parts in (module._parameters, module._buffers, module._modules):
+                self.held += [part for part in parts.values() if part is not None]
+        self.uses = Counter(map(id, self.held))
+        self.weights = {id(p) for p in net.parameters() if p.dim() > 1}
+        self.weights |= {id(p) for m in modules for n, p in _computed(m) if n.endswith("_mix")}
+
+    def numbered(self, blocks: Sequence[nn.Module]) -> tuple[int, ...]:
+        """The same number for blocks that can be one."""
+        kinds: list[nn.Module] = []
+        schedule = []
+        for block in blocks:
+            number = next((i for i, kind in enumerate(kinds) if self.one(kind, block)), len(kinds))
+            if number == len(kinds):
+                kinds.append(block)
+            schedule.append(number)
+        return tuple(schedule)
+
+    def one(self, first: nn.Module, other: nn.Module) -> bool:
+        if first is other or not alike(first, other):
+            return False
+        pairs = zip(_parts(first), _parts(other), strict=True)
+        return all(a is b or (self.own(a) and self.own(b)) for a, b in pairs)
+
+    def own(self, part: nn.Module | Tensor) -> bool:
+        """Whether an iteration may have it to itself: used in one place, and not a weight."""
+        return self.uses[id(part)] < 2 and id(part) not in self.weights
+
+
+def _parts(block: nn.Module) -> Iterator[nn.Module | Tensor]:
+    for _, module in block.named_modules(remove_duplicate=False):
+        yield module
+        for tensors in (module._parameters, module._buffers):
+            yield from (tensor for tensor in tensors.values() if tensor is not None)
+
+
+def _computed(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    if not isinstance(module, FoldedWeights):
+        return []
+    return [(name, p) for name, p in module._parameters.items() if p is not None]
+
+
+def _is_folded(block: nn.Module) -> bool:
+    return any(isinstance(m, FoldedWeights) for m in block.modules())

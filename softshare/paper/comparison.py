@@ -1,0 +1,177 @@
+"""Runs beside a printed table: mean, spread, difference and verdict."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from softshare.paper.matching import (
+    Place,
+    Recorded,
+    by_setting,
+    data_set,
+    departures,
+    place,
+    variant,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NO_ROW = "not a row of the paper"
+COLUMNS = (
+    *("row", "data", "paper", "unit", "ours", "spread", "n", "difference", "verdict", "why"),
+    *("profile", "variant", "model", "stands_in_for", "quoted", "confidence"),
+)
+
+
+def verdict(difference: float, spread: float, n: int) -> str:
+    r"""How near our mean error is to the paper's number, in percentage points.
+
+    "reproduced" when :math:`|d| \le \min(0.3, \max(0.1, 2 s / \sqrt{n}))`, "close" when
+    :math:`|d| \le 0.3`, else "not reproduced". Two standard errors are the usual band of a mean.
+    The floor of 0.1 points (ten of CIFAR's 10 000 test images) stands for the error of the paper's
+    own mean, whose spread is not printed, and is all there is for a single run. The cap keeps
+    noisy runs from earning by their noise what precise ones would not. A lower error than the
+    paper's counts like a higher one: it is another result.
+
+    Args:
+        difference: Ours minus the paper's.
+        spread: Sample standard deviation over seeds, at least 0; NaN at n = 1.
+        n: Number of runs, at least 1.
+
+    Example:
+        >>> verdict(0.08, math.nan, 1), verdict(-0.15, 0.2, 5), verdict(0.15, 0.1, 5)
+        ('reproduced', 'reproduced', 'close')
+        >>> verdict(0.4, 2.0, 2)
+        'not reproduced'
+    """
+    band = 0.1 if math.isnan(spread) else min(0.3, max(0.1, 2 * spread / math.sqrt(n)))
+    distance = abs(difference) - 1e-9  # 4.1 - 4.0 is a little more than 0.1 in binary
+    return "reproduced" if distance <= band else "close" if distance <= 0.3 else "not reproduced"
+
+
+def frame(runs: Iterable[Recorded], name: str, document: dict[str, Any]) -> pd.DataFrame:
+    """The comparison of one table, in its order, with our other runs last.
+
+    Args:
+        runs: Records; those that belong to another table, or lack its measure, are left out.
+        name: A table of the document.
+        document: The content of `data/paper.json`.
+
+    Returns:
+        A line for each row, column and setting that was run: `row`; `data`, the column's data set;
+        `paper`, the printed value in `unit`; `ours`, the mean over seeds; `spread`, their sample
+        standard deviation, NaN at n = 1; `n`; `difference`, ours minus the paper's; `verdict`,
+        that of `verdict` if the paper's own setting was run on its own data, else
+        "not comparable", and "not attempted" without a run; `why`, in words; `profile`; `variant`,
+        the data set that was trained on; `model`, trained or to be trained; `stands_in_for`, the
+        row whose model it is at another width; `quoted` and `confidence` of the paper's number.
+        A run of another model or data set has row "not a row of the paper" and no paper value.
+
+    Raises:
+        ValueError: Two runs share recipe and seed.
+    """
+    import pandas as pd
+
+    table = document["tables"][name]
+    settings = document["settings"][table["settings"]]
+    settings = {field: entry["value"] for field, entry in settings.items()}
+    columns = {key: about for key, about in table["columns"].items() if about["metric"]}
+    sets = {about["data"] for about in columns.values()}
+    groups = [(place(runs[0], name, document["tables"]), runs) for runs in by_setting(runs)]
+    lines = []
+    for row in table["rows"]:
+        for key, about in columns.items():
+            printed = _printed(row, key, about)
+            own = [
+                _ours(runs, about["metric"], settings, {about["data"]}, row)
+                for where, runs in groups
+                if where and where.own and where.row is row
+                if data_set(runs[0]) == about["data"] and about["metric"] in runs[0].result
+            ]
+            lines += [_judged(printed, line, row) for line in own] or [_missing(printed, row)]
+    units = {about["metric"]: about["unit"] for about in columns.values()}
+    for where, runs in groups:
+        if where and not (where.own and data_set(runs[0]) in sets):
+            for metric in [metric for metric in units if metric in runs[0].result]:
+                line = _ours(runs, metric, settings, sets, where.row)
+                lines.append({**_unprinted(where, runs[0], units[metric]), **line})
+    return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def _printed(row: dict[str, Any], key: str, about: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "row": row["row"],
+        "data": about["data"],
+        "paper": float(row["values"][key]),
+        "unit": about["unit"],
+        "stands_in_for": "",
+        "quoted": row["quoted"],
+        "confidence": "medium" if key in row.get("unclear", ()) else "high",
+    }
+
+
+def _unprinted(where: Place, run: Recorded, unit: str) -> dict[str, Any]:
+    return {
+        "row": NO_ROW,
+        "data": data_set(run),
+        "paper": math.nan,
+        "unit": unit,
+        "difference": math.nan,
+        "verdict": "not comparable",
+        "stands_in_for": where.row["row"] if where.row else "",
+        "quoted": False,
+        "confidence": "",
+    }
+
+
+def _missing(printed: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    ours = dict.fromkeys(("ours", "spread", "difference"), math.nan)
+    why = "no run" if row["model"] else "another family, which this project does not build"
+    blank = {"n": 0, "why": why, "profile": "", "variant": "", "model": row["model"] or ""}
+    return {**printed, **ours, **blank, "verdict": "not attempted"}
+
+
+def _ours(
+    runs: list[Recorded],
+    metric: str,
+    settings: dict[str, Any],
+    official: set[str],
+    row: dict[str, Any] | None,
+) -> dict[str, Any]:
+    recipe, results = runs[0].recipe, [run.result[metric] for run in runs]
+    why = departures(recipe, settings)
+    if recipe.profile != "paper":
+        why.insert(0, f"profile {recipe.profile}")
+    if variant(runs[0]) not in official:
+        why.insert(0, f"trained on {variant(runs[0])}, not {' or '.join(sorted(official))}")
+    cutout = row["options"].get("cutout", 0) if row else recipe.cutout
+    if recipe.cutout != cutout:
+        why.insert(0, f"cutout {recipe.cutout}, not {cutout}")
+    if row is None:
+        why.insert(0, "the paper has no such row")
+    elif row["model"] != recipe.model:
+        why.insert(0, f"{recipe.model} stands in for {row['model']}")
+    return {
+        "ours": statistics.fmean(results),
+        "spread": statistics.stdev(results) if len(results) > 1 else math.nan,
+        "n": len(results),
+        "why": "; ".join(why),
+        "profile": recipe.profile,
+        "variant": variant(runs[0]),
+        "model": recipe.model,
+    }
+
+
+def _judged(printed: dict[str, Any], line: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    difference = line["ours"] - printed["paper"]
+    if line["why"]:
+        judged = "not comparable"
+    else:
+        judged = verdict(difference, line["spread"], line["n"])
+        if line["n"] < (row["seeds"] or 0):
+            line = {**line, "why": f"{line['n']} of {row['seeds']} seeds"}
+    return {**printed, **line, "difference": difference, "verdict": judged}

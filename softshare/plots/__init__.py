@@ -1,0 +1,1 @@
+"""Figures: values in, axes out; no training, no files."""

@@ -1,0 +1,62 @@
+"""A table as a picture: the paper's numbers and ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from softshare.plots.axes import axes
+from softshare.records.naming import row_label
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+def comparison(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """A table as a picture: the paper's number beside ours, a line a row.
+
+    Args:
+        table: as `softshare.compare` returns it; rows without a run show the paper alone.
+        ax: where to draw. Default: new axes.
+
+    Raises:
+        ValueError: an empty table.
+
+    Example:
+        >>> from softshare import compare
+        >>> ax = comparison(compare([], "table1"))
+        >>> ax.get_yticklabels()[0].get_text(), len(ax.get_yticks())
+        ('WRN 28-10 (cifar10)', 10)
+        >>> ax.figure.clear()
+    """
+    import seaborn as sns
+
+    if table.empty:
+        raise ValueError("There is nothing to compare: the table has no rows.")
+    lines = [_line_label(row) for _, row in table.iterrows()]
+    ax = ax or axes(7.0, 0.9 + 0.34 * len(lines))
+    places = range(len(lines))
+    ax.scatter(table["paper"], places, marker="|", s=160, color="0.35", label="paper")
+    shown = table["n"] > 0
+    spread = table["spread"].where(shown).fillna(0)
+    ax.errorbar(
+        table["ours"].where(shown),
+        list(places),
+        xerr=spread,
+        fmt="o",
+        color="#2166ac",
+        label="ours, ± 1 s.d. over seeds",
+    )
+    ax.set_yticks(list(places), lines)
+    ax.invert_yaxis()
+    ax.set(xlabel="test error (%)")
+    ax.legend(frameon=False, loc="best")
+    ax.grid(axis="x", color="0.9")
+    sns.despine(ax=ax)
+    return ax
+
+
+def _line_label(row: Any) -> str:
+    where = "" if not row["n"] else f", {row['profile']}, n={row['n']}"
+    data = row["variant"] if row["n"] else row["data"]
+    return f"{row_label(row)} ({data}{where})"

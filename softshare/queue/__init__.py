@@ -1,0 +1,157 @@
+"""The queue: the next missing runs of a plan, within a budget, several at once where it pays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+
+from softshare.queue.campaign import Job
+from softshare.queue.estimate import Estimate, Estimator
+from softshare.queue.narration import Narrator
+from softshare.queue.place import Place
+from softshare.queue.workers import Ending, Worker
+from softshare.records import Run
+
+_HALF_BUSY = 0.5  # below this a large run joins small ones, rather than wait for the last of them
+
+
+@dataclass
+class Summary:
+    """What a queue did: paths of new records, and labels of the others with a sentence each."""
+
+    done: list[str] = field(default_factory=list)
+    stopped: dict[Job, str] = field(default_factory=dict)
+    failed: dict[Job, str] = field(default_factory=dict)
+    busy: list[Job] = field(default_factory=list)
+    left: list[Job] = field(default_factory=list)
+
+
+class Queue:
+    """Works off runs until they are done, the time is over, or it is asked to leave.
+
+    Args:
+        jobs: what is missing, in the order in which it is wanted.
+        place: where.
+        estimator: how long runs take there.
+        narrator: is told what happens.
+        deadline: by which all must be over, on the clock of ``time.monotonic()``.
+        reserve: seconds before that at which runs begin to leave.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        place: Place,
+        estimator: Estimator,
+        narrator: Narrator,
+        deadline: float,
+        reserve: float,
+    ) -> None:
+        self.waiting, self.place, self.estimator = list(jobs), place, estimator
+        self.narrator = narrator
+        self.stop_at, self.kill_at = deadline - reserve, deadline - reserve / 3
+        self.reserve, self.leaving = reserve, False
+        self.workers: list[Worker] = []
+        self.alone: set[Job] = set()
+        self.begun: dict[Job, int] = {}
+        self.summary = Summary()
+
+    def leave(self) -> None:
+        """Asks all runs to write their checkpoints and leave; may be called by a signal handler."""
+        self.leaving = True
+        self.stop_at = min(self.stop_at, time.monotonic())
+        self.kill_at = min(self.kill_at, time.monotonic() + self.reserve)
+
+    def run(self) -> Summary:
+        """Does what it can, and says what came of it."""
+        asked = False
+        try:
+            while True:
+                self._collect()
+                if self.leaving and not asked:
+                    asked = True
+                    for worker in self.workers:
+                        worker.ask()
+                if not self.leaving:
+                    self._start()
+                if not self.workers:
+                    break
+                if time.monotonic() > self.kill_at:
+                    self._cut_off()
+                    break
+                self.narrator.progress(self.workers, self.stop_at - time.monotonic())
+                wait([worker.pipe for worker in self.workers], timeout=0.5)
+        finally:
+            for worker in self.workers:
+                worker.close()
+            self.narrator.close()
+        self.summary.left = self.waiting
+        return self.summary
+
+    def _start(self) -> None:
+        """Starts the next runs for which there is time and room."""
+        for job in list(self.waiting):
+            if len(self.workers) >= self.place.workers:
+                return
+            if job not in self.begun:
+                self.begun[job] = max(self.place.begun(job.recipe), 0)
+            estimate = self.estimator.estimate(job.recipe, self.begun[job])
+            if time.monotonic() + estimate.least > self.stop_at:
+                continue
+            if not self._room(job):
+                return
+            self.waiting.remove(job)
+            if self.place.recorded(job.recipe):  # by another queue, meanwhile
+                continue
+            self.workers.append(self._worker(job, estimate))
+            self.narrator.started(self.workers[-1])
+
+    def _worker(self, job: Job, estimate: Estimate) -> Worker:
+        place = self.place
+        return Worker(job, estimate, place.runs, place.device, place.threads, self.stop_at)
+
+    def _room(self, job: Job) -> bool:
+        if not self.place.shared or not self.workers:
+            return True
+        if job in self.alone or any(worker.job in self.alone for worker in self.workers):
+            return False
+        busy = sum(self.estimator.share(worker.job.recipe) for worker in self.workers)
+        return busy <= _HALF_BUSY or busy + self.estimator.share(job.recipe) <= 1
+
+    def _collect(self) -> None:
+        for worker in list(self.workers):
+            worker.hear()
+            self.narrator.warned(worker)
+            if worker.ending:
+                crowded = len(self.workers) > 1
+                self.workers.remove(worker)
+                worker.process.join(timeout=5)
+                worker.close()
+                self._note(worker, worker.ending, crowded)
+
+    def _note(self, worker: Worker, ending: Ending, crowded: bool) -> None:
+        job, summary = worker.job, self.summary
+        self.narrator.ended(worker, ending)
+        if ending.kind == "done":
+            summary.done.append(ending.text)
+            self.estimator.learn(Run.load(self.place.root / ending.text))
+        elif ending.kind == "stopped":
+            summary.stopped[job] = ending.text
+        elif ending.kind == "busy":
+            summary.busy.append(job)
+        elif ending.kind == "memory" and crowded and job not in self.alone:
+            self.alone.add(job)  # once more, with the device to itself
+            self.waiting.insert(0, job)
+        else:
+            summary.failed[job] = ending.text
+            if ending.kind == "data":
+                same = [other for other in self.waiting if other.recipe.data == job.recipe.data]
+                summary.failed |= dict.fromkeys(same, ending.text)
+                self.waiting = [other for other in self.waiting if other not in same]
+
+    def _cut_off(self) -> None:
+        for worker in self.workers:
+            ending = Ending("stopped", "Cut off; the next call goes on from the last checkpoint.")
+            self._note(worker, ending, False)

@@ -1,0 +1,162 @@
+"""How long a run will take on this device: by its like that are recorded, or by operations."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import statistics
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from softshare.models import build
+from softshare.recipe import Recipe
+from softshare.records import Run
+from softshare.records.origin import device_name
+from softshare.training.cost import cost
+from softshare.training.engine import COMPILE, engine_for, tuned
+from softshare.training.step import Step
+
+START = 8.0
+"""Seconds until the first step of a run: its process, its data, its network."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of an epoch, how many are left, whether a record like it says so, and the start."""
+
+    epoch: float
+    epochs: int
+    measured: bool = False
+    start: float = START
+
+    @property
+    def seconds(self) -> float:
+        """Of all that is left."""
+        return self.start + self.epoch * self.epochs
+
+    @property
+    def least(self) -> float:
+        """Until something is gained: one epoch, which a checkpoint then holds."""
+        return self.start + self.epoch
+
+
+@dataclass(frozen=True)
+class Speed:
+    """FLOP a second that a device reaches, by how finely the operations are cut.
+
+    Between the measured points it is a straight line in logarithms; below them a layer takes a
+    constant time, above them the best rate is reached.
+
+    Attributes:
+        points: FLOP of a step a layer, rising, each with FLOP a second.
+
+    Example:
+        >>> speed = Speed(((1e6, 1e9), (1e8, 1e11)))
+        >>> [f"{speed.rate(grain):.1e}" for grain in (1e5, 1e7, 1e9)]
+        ['1.0e+08', '1.0e+10', '1.0e+11']
+        >>> f"{speed.share(1e7):.1f}"
+        '0.1'
+    """
+
+    points: tuple[tuple[float, float], ...]
+
+    def rate(self, grain: float) -> float:
+        """FLOP a second."""
+        grains, rates = np.log(np.array(self.points).T)
+        finer = min(0.0, math.log(grain) - grains[0])
+        return float(np.exp(finer + np.interp(math.log(grain), grains, rates)))
+
+    def share(self, grain: float) -> float:
+        """Part of the device's best rate, in (0, 1]: what one run alone leaves idle is the rest."""
+        return self.rate(grain) / max(rate for _, rate in self.points)
+
+
+def measure(device: str, threads: int = 1) -> Speed:
+    """A few steps of a narrow and of wider networks: seconds of work."""
+    place = torch.device(device)
+    cuda = place.type == "cuda"
+    torch.set_num_threads(threads)
+    points = []
+    for width in (1, 4, 10) if cuda else (1, 4):
+        recipe = Recipe(f"wrn-10-{width}", batch_size=128 if cuda else 32)
+        found = cost(recipe)
+        engine = engine_for(place, found.flops * recipe.batch_size, steps=0)
+        step = Step(build(recipe.model), recipe, F.cross_entropy, place, engine=engine)
+        images = torch.randn(recipe.batch_size, 3, 32, 32, device=place)
+        labels = torch.zeros(recipe.batch_size, dtype=torch.long, device=place)
+        with tuned(place):
+            seconds = min(_seconds(step, images, labels, 10 if cuda else 1) for _ in range(3))
+        points.append((found.grain, found.flops * recipe.batch_size / seconds))
+    return Speed(tuple(points))
+
+
+def _seconds(step: Step, images: torch.Tensor, labels: torch.Tensor, steps: int) -> float:
+    start = time.perf_counter()
+    for _ in range(steps):
+        loss = step(images, labels)
+    loss.item()  # waits for the device
+    return (time.perf_counter() - start) / steps
+
+
+class Estimator:
+    """Estimates for one device.
+
+    Args:
+        speed: what was measured just now, by `measure`.
+        runs: all records; those of the same kind of device count.
+        device: such as ``cuda`` or ``cpu``.
+        threads: of a run on a CPU.
+    """
+
+    def __init__(self, speed: Speed, runs: Iterable[Run], device: str, threads: int = 1) -> None:
+        self.device = torch.device(device)
+        self.speed, self.name = speed, device_name(self.device)
+        self.threads = threads if self.device.type == "cpu" else 0
+        self._rates: dict[tuple[object, ...], list[float]] = {}
+        self._ratios: list[float] = []
+        for run in runs:
+            self.learn(run)
+
+    def learn(self, run: Run) -> None:
+        """Takes a record into account, if it was made on the same kind of device."""
+        rate = run.cost.get("images_per_second")
+        same = run.origin.get("device") == self.name
+        if not rate or not same or self.threads not in (0, run.origin.get("threads")):
+            return
+        with contextlib.suppress(FileNotFoundError, ValueError):  # of images that are not here
+            self._rates.setdefault(_like(run.recipe), []).append(rate)
+            self._ratios.append(cost(run.recipe).examples / rate / self._computed(run.recipe))
+
+    def estimate(self, recipe: Recipe, done: int = 0) -> Estimate:
+        """How long the epochs that are not done will take."""
+        left, start = recipe.total_epochs - done, START
+        if "compiled" in self._engine(recipe, left):
+            start += COMPILE
+        if rates := self._rates.get(_like(recipe)):
+            return Estimate(cost(recipe).examples / statistics.median(rates), left, True, start)
+        ratio = statistics.median(self._ratios) if self._ratios else 1.0
+        return Estimate(self._computed(recipe) * ratio, left, start=start)
+
+    def share(self, recipe: Recipe) -> float:
+        """Part of the device that the run alone keeps busy."""
+        return self.speed.share(cost(recipe).grain)
+
+    def _engine(self, recipe: Recipe, epochs: int) -> str:
+        found = cost(recipe)
+        steps = -(-found.examples // recipe.batch_size) * epochs
+        return engine_for(self.device, found.flops * recipe.batch_size, steps)
+
+    def _computed(self, recipe: Recipe) -> float:
+        found = cost(recipe)
+        return found.epoch / self.speed.rate(found.grain)
+
+
+def _like(recipe: Recipe) -> tuple[object, ...]:
+    """What two recipes have in common that take equally long an epoch."""
+    regulariser, dropout = bool(recipe.recurrence), bool(recipe.dropout)
+    return recipe.model, cost(recipe).examples, recipe.batch_size, regulariser, dropout

@@ -1,0 +1,89 @@
+"""Where runs are made: the device, how many at once, and what is done there already."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from softshare import storage
+from softshare.paths import runs_root
+from softshare.recipe import Recipe
+from softshare.records import Run
+from softshare.records.holding import checkpoint_of
+
+_GROUP = 4  # cores of a run where there are many
+_FEW = 8
+_MEMORY = 2 * 2**30  # bytes that a run on a CPU is given
+
+
+@dataclass
+class Place:
+    """Where runs are made.
+
+    Attributes:
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        workers: runs at once, at most.
+        threads: of each.
+        runs: folder of records, None for the usual one.
+    """
+
+    device: str
+    workers: int
+    threads: int
+    runs: Path | None = None
+
+    @staticmethod
+    def here(device: torch.device, workers: int | None = None, runs: Path | None = None) -> Place:
+        """Cores are dealt out to runs in groups; on a GPU, a run needs one to feed it.
+
+        The threads of a run on a CPU do not depend on how many runs there are at once: begun in
+        one queue and ended in another, it is the same to the last bit.
+
+        Args:
+            device: of all runs.
+            workers: runs at once, at most. Default: as many as cores and memory are for.
+            runs: folder of records. Default: the usual one.
+        """
+        affinity = getattr(os, "sched_getaffinity", None)
+        cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+        if device.type == "cpu":
+            group = int(os.environ.get("OMP_NUM_THREADS") or (1 if cores < _FEW else _GROUP))
+            memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _MEMORY
+            most = workers or max(1, min(cores // group, memory))
+            return Place(str(device), most, group, runs)
+        most = workers or max(1, min(cores, _FEW))
+        return Place(str(device), most, max(1, cores // most), runs)
+
+    @property
+    def shared(self) -> bool:
+        """Whether a single run may fill the device, as on a GPU: on a CPU each has its cores."""
+        return self.device != "cpu"
+
+    @property
+    def root(self) -> Path:
+        """The folder of records."""
+        return self.runs or runs_root()
+
+    def recorded(self, recipe: Recipe) -> bool:
+        """Whether a run has a whole record.
+
+        Example:
+            >>> Place("cpu", 1, 1, Path("no/such/folder")).recorded(Recipe("wrn-28-1"))
+            False
+        """
+        try:
+            return Run.load(self.root / recipe.path).recipe == recipe
+        except (FileNotFoundError, storage.Damaged):
+            return False
+
+    def begun(self, recipe: Recipe) -> int:
+        """Epochs in a checkpoint for this kind of device; 0 without one, -1 for another's."""
+        try:
+            state = storage.load_checkpoint(checkpoint_of(recipe, self.runs))
+            here = str(state["place"]).startswith(self.device.partition(":")[0])
+            return len(state["curves"]["epoch"]) if here else -1
+        except (FileNotFoundError, storage.Damaged, KeyError, TypeError):
+            return 0

@@ -1,0 +1,183 @@
+"""A run in a process of its own, which reports, can be told to leave, and never outlives us."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+import threading
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from softshare.queue.campaign import Job
+from softshare.queue.estimate import Estimate
+from softshare.queue.narration import sentence
+from softshare.records.holding import Busy
+from softshare.training import train
+from softshare.training.watch import Stopped, Watch
+
+_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+CONTEXT: Any = multiprocessing.get_context(_METHOD)
+if _METHOD == "forkserver":
+    # imported once for all: PyTorch, and what making an optimiser imports
+    CONTEXT.set_forkserver_preload(["softshare.queue.workers", "torch._dynamo"])
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended.
+
+    Attributes:
+        kind: ``done``; ``stopped`` with a checkpoint; ``busy`` in another process; ``memory`` or
+            ``data`` missing; ``failed`` otherwise; ``killed`` without a word.
+        text: the record's path, or what went wrong in a sentence.
+    """
+
+    kind: str
+    text: str
+
+
+class Worker:
+    """One run on its way.
+
+    Args:
+        job: what to train.
+        estimate: of its time.
+        runs: folder of records, None for the usual one.
+        device: where.
+        threads: of PyTorch in its process.
+        deadline: on the clock of ``time.monotonic()``, which is the same in all processes.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        estimate: Estimate,
+        runs: Path | None,
+        device: str,
+        threads: int,
+        deadline: float,
+    ) -> None:
+        self.job, self.estimate = job, estimate
+        self.done = job.recipe.total_epochs - estimate.epochs
+        self.ending: Ending | None = None
+        self.warnings: list[str] = []
+        self.pipe, far = CONTEXT.Pipe(duplex=False)
+        self.process = CONTEXT.Process(
+            target=_work, args=(job, runs, device, threads, deadline, far), daemon=True
+        )
+        self.process.start()
+        far.close()
+
+    def hear(self) -> None:
+        """Takes in what the process has said so far; sets `ending` when it has left."""
+        try:
+            while self.pipe.poll():
+                kind, *rest = self.pipe.recv()
+                if kind == "epoch":
+                    (self.done,) = rest
+                elif kind == "warning":
+                    self.warnings.append(rest[0])
+                else:
+                    self.ending = Ending(kind, rest[0])
+        except (EOFError, OSError):
+            self.process.join()
+            text = "its process was killed; if by the system, memory may have run out"
+            self.ending = self.ending or Ending("killed", text)
+
+    def ask(self) -> None:
+        """Has the run write its checkpoint and leave."""
+        self.process.terminate()
+
+    def close(self) -> None:
+        """Ends the process if it is still there; what it wrote stays whole."""
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+def alone(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls a function in a process of its own, so that this one never holds a GPU's memory.
+
+    Raises:
+        RuntimeError: the function raised, or its process died.
+    """
+    near, far = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=_call, args=(function, arguments, far), daemon=True)
+    process.start()
+    far.close()
+    try:
+        sound, value = near.recv()
+    except EOFError:
+        sound, value = False, "its process died."
+    process.join()
+    if not sound:
+        raise RuntimeError(f"Could not {function.__name__} on this device: {value}")
+    return value
+
+
+class _Reporting(Watch):
+    """A watch whose notes go through a pipe, if anybody still listens."""
+
+    def __init__(self, deadline: float, pipe: Connection) -> None:
+        super().__init__(deadline)
+        self.pipe = pipe
+
+    def say(self, *message: Any) -> None:
+        with contextlib.suppress(OSError):
+            self.pipe.send(message)
+
+    def note(self, done: int, total: int, seconds: float) -> None:
+        self.say("epoch", done)
+
+
+def _work(
+    job: Job, runs: Path | None, device: str, threads: int, deadline: float, pipe: Connection
+) -> None:
+    watch = _Reporting(deadline, pipe)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the queue decides
+    signal.signal(signal.SIGTERM, lambda *_: watch.ask())
+    threading.Thread(target=_follow, args=(watch,), daemon=True).start()
+    torch.set_num_threads(threads)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = lambda message, *_, **__: watch.say("warning", str(message))
+        watch.say(*_ending(job, runs, device, watch))
+
+
+def _ending(job: Job, runs: Path | None, device: str, watch: Watch) -> tuple[str, str]:
+    settings = asdict(job.recipe)
+    try:
+        run = train(**settings, runs=runs, device=device, progress=False, watch=watch)
+    except Stopped as stopped:
+        return "stopped", str(stopped)
+    except Busy as busy:
+        return "busy", str(busy)
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        return "memory", sentence(error)
+    except FileNotFoundError as error:
+        return "data", sentence(error)
+    except Exception as error:  # whatever it is, the queue goes on
+        return "failed", sentence(error)
+    return "done", run.path
+
+
+def _follow(watch: Watch) -> None:
+    """Leaves when the queue is gone."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        watch.ask()
+
+
+def _call(function: Callable[..., Any], arguments: tuple[Any, ...], pipe: Connection) -> None:
+    try:
+        pipe.send((True, function(*arguments)))
+    except Exception as error:
+        pipe.send((False, sentence(error)))

@@ -1,0 +1,187 @@
+"""Where a result came from, and the command that makes it again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from softshare import paper
+from softshare.paper.matching import kind
+from softshare.recipe import PATHS, Recipe, for_profile
+from softshare.records import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Text(str):
+    """A sentence or more that a notebook shows as Markdown."""
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
+def bullets(sentences: Iterable[str]) -> Text:
+    """Sentences as a list.
+
+    Example:
+        >>> print(bullets(["One.", "Two."]))
+        - One.
+        - Two.
+    """
+    return Text("\n".join(f"- {sentence}" for sentence in sentences))
+
+
+def plural(count: int, thing: str) -> str:
+    """A number and its noun.
+
+    Example:
+        >>> plural(1, "run"), plural(2, "run")
+        ('1 run', '2 runs')
+    """
+    return f"{count} {thing}" + ("" if count == 1 else "s")
+
+
+def command(recipe: Recipe) -> str:
+    """The shell command that trains a recipe.
+
+    Example:
+        >>> command(for_profile("swrn-28-10-2", "cifar10-jpeg", "fast", seed=1))
+        'python -m softshare train swrn-28-10-2 --data cifar10-jpeg --profile fast --seed 1'
+    """
+    words = ["python", "-m", "softshare", "train", recipe.model]
+    words += [] if recipe.data == PATHS else ["--data", recipe.data]
+    words += ["--profile", recipe.profile]
+    for name, value in own_settings(recipe).items():
+        plain = ",".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
+        words += [f"--{name}", plain]
+    return shlex.join(words)
+
+
+def own_settings(recipe: Recipe) -> dict[str, Any]:
+    """The fields in which a recipe differs from its profile.
+
+    Example:
+        >>> own_settings(for_profile("scnn", profile="fast", epochs=200, seed=3))
+        {'seed': 3, 'epochs': 200}
+    """
+    base = for_profile(recipe.model, recipe.data, recipe.profile)
+    return {
+        field.name: getattr(recipe, field.name)
+        for field in fields(recipe)
+        if getattr(recipe, field.name) != getattr(base, field.name)
+    }
+
+
+def again(target: str, recipes: Sequence[Recipe]) -> str:
+    """The shell command that executes a notebook with the parameters that ask for these recipes.
+
+    A parameter in which they differ is left out, and all are where they differ in profile: a
+    notebook shows by itself what is recorded.
+
+    Example:
+        >>> again("table1", [for_profile("swrn-28-1-2", profile="smoke", seed=1)])
+        'papermill notebooks/table1.ipynb out.ipynb -k python3 -p profile smoke -p data digits \
+-p seeds 2 -p k 2'
+    """
+    words = ["papermill", f"notebooks/{target}.ipynb", "out.ipynb", "-k", "python3"]
+    for name, value in _parameters(target, recipes).items():
+        words += ["-p", name, str(value)]
+    return shlex.join(words)
+
+
+def line(target: str, runs: Sequence[Run]) -> Text:
+    """The line under a figure or table: notebook, runs, devices, commits, command.
+
+    Args:
+        target: name of the notebook, such as ``table1``.
+        runs: those that the figure or table was made from.
+
+    Example:
+        >>> print(line("table1", []))
+        *Made by `notebooks/table1.ipynb` from no run yet.*
+    """
+    notebook = f"`notebooks/{target}.ipynb`"
+    if not runs:
+        return Text(f"*Made by {notebook} from no run yet.*")
+    seeds: dict[str, set[int]] = {}
+    for run in runs:
+        seeds.setdefault(run.path.rpartition("/")[0], set()).add(run.seed)
+    counts = sorted({len(s) for s in seeds.values()})
+    n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return Text(
+        f"*Made by {notebook} from {plural(len(runs), 'record')} below `data/runs/` "
+        f"({_few(dict.fromkeys(path for path in seeds), '`')}), n = {n} a model; "
+        f"{_few(_each(runs, lambda run: run.profile))} profile; "
+        f"{_few(_each(runs, lambda run: run.origin['device']))}; "
+        f"commit {_few(_each(runs, lambda run: run.origin['commit']), '`')}. "
+        f"Again: {_few(_commands(target, [run.recipe for run in runs]), '`')}.*"
+    )
+
+
+def table(runs: Sequence[Run]) -> pd.DataFrame:
+    """A row for each run: record, profile, data variant, device, duration, commit, date."""
+    import pandas as pd
+
+    columns = ("record", "profile", "data", "seed", "epochs", "device", "minutes", "commit", "date")
+    rows = [
+        (
+            f"data/runs/{run.path}",
+            run.profile,
+            run.data["name"],
+            run.seed,
+            run.recipe.total_epochs,
+            f"{run.origin['device']}, {run.origin['threads']} threads",
+            round(run.cost["seconds"] / 60, 1),
+            run.origin["commit"],
+            run.origin["date"][:10],
+        )
+        for run in runs
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _commands(target: str, recipes: Sequence[Recipe]) -> list[str]:
+    """The notebook's command, or one a recipe where these have settings it has no parameter for."""
+    expressible = {"seed", "epochs", "dropout", "cutout"}
+    expressible |= {"init", "coefficients"} if target == "appendix_b" else set()
+    if all(expressible >= set(own_settings(recipe)) for recipe in recipes):
+        return [again(target, recipes)]
+    return [command(recipe) for recipe in recipes]
+
+
+def _parameters(target: str, recipes: Sequence[Recipe]) -> dict[str, Any]:
+    """The notebook's parameters that ask for recipes, where these agree and defaults do not do."""
+    widths = {kind(recipe.model)[1] for recipe in recipes} - {0}
+    profiles = {recipe.profile for recipe in recipes}
+    values: dict[str, set[Any]] = {}
+    if len(profiles) == 1:
+        values = {
+            "profile": profiles,
+            "data": {recipe.data for recipe in recipes},
+            "width": widths,
+            "epochs": {own_settings(recipe).get("epochs", 0) for recipe in recipes},
+            "seeds": {1 + max(recipe.seed for recipe in recipes)},
+        }
+    usual: dict[str, Any] = {"data": PATHS, "epochs": 0, "seeds": 1}
+    if target.startswith("table"):
+        printed = [kind(row["model"]) for row in paper.rows(target) if row["model"]]
+        if widths <= ({1} if profiles == {"smoke"} else {width for _, width in printed}):
+            values.pop("width", None)
+        others = {kind(recipe.model)[0] for recipe in recipes} - {name for name, _ in printed}
+        values["k"] = {int(name.rpartition("-")[2]) for name in others if name.count("-") == 3}
+    single = {name: next(iter(found)) for name, found in values.items() if len(found) == 1}
+    return {name: value for name, value in single.items() if value != usual.get(name)}
+
+
+def _each(runs: Sequence[Run], of: Any) -> dict[Any, None]:
+    return dict.fromkeys(of(run) for run in runs)
+
+
+def _few(values: Iterable[Any], mark: str = "") -> str:
+    """Up to three values, and how many more."""
+    shown = [f"{mark}{value}{mark}" for value in values]
+    more = f" and {len(shown) - 3} more" if len(shown) > 3 else ""
+    return ", ".join(shown[:3]) + more

@@ -1,0 +1,117 @@
+"""The runs behind a table or figure: found among the records, or trained now."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from softshare.paper.matching import PROFILES
+from softshare.recipe import Recipe
+from softshare.records import Run, load_runs
+from softshare.records.provenance import own_settings
+from softshare.reproduction import Reproduction
+from softshare.reproduction.plan import Plan
+from softshare.training import train as train_run
+
+
+def parameters(namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a notebook: all plain values that its namespace holds so far.
+
+    Passed on as keywords they are checked by the function that takes them, so that a name
+    misspelled on papermill's command line is an error there and not a silent default.
+
+    Args:
+        namespace: ``globals()`` of the notebook, before anything but parameters is assigned.
+
+    Example:
+        >>> parameters({"k": 2, "profile": "auto", "_": 3, "In": [], "print": print})
+        {'k': 2, 'profile': 'auto'}
+    """
+    plain = (bool, int, float, str, type(None))
+    return {
+        name: value
+        for name, value in namespace.items()
+        if not name.startswith("_") and isinstance(value, plain)
+    }
+
+
+def reproduce(
+    target: str,
+    /,
+    *,
+    k: int = 0,
+    profile: str = "auto",
+    data: str = "auto",
+    seeds: int = 1,
+    epochs: int = 0,
+    width: int = 0,
+    train: bool = True,
+    runs: Path | str | None = None,
+    **unknown: Any,
+) -> Reproduction:
+    """Collects the runs of a table or figure, and trains the missing ones.
+
+    With the defaults every record is shown, and where a row has none, at whatever width, all rows
+    are trained at ``fast`` on a GPU and at ``smoke`` on a CPU, so that they compare. With a
+    profile, data set, width or number of epochs named, just such runs are shown, and the missing
+    ones trained. A book build (environment variable ``SOFTSHARE_BOOK``) never trains.
+
+    Args:
+        target: a table of CIFAR networks (``table1``, ``table2``, ``table4``), or ``figure3``,
+            ``figure5``, ``figure7`` or ``figure8``, ``appendix_b``, or ``folding``, which shows any
+            soft-shared network and misses those of Figures 4 and 6.
+        k: for tables, templates per group of one more row; 0 for the table's own rows alone.
+        profile: ``auto``, ``paper``, ``fast`` or ``smoke``.
+        data: name or path of the data set; ``auto`` trains on CIFAR-10 where it is at hand, else
+            its JPEG variant, and at ``smoke`` on scikit-learn's digits.
+        seeds: runs a row, seeds 0, 1, ...
+        epochs: instead of the profile's, for the shortest-path task of each phase; 0 leaves them.
+        width: widening factor instead of the paper's; 0 leaves it (1 at ``smoke``).
+        train: whether to train what is missing.
+        runs: folder of records. Default ``data/runs`` of the checkout.
+        **unknown: refused, with the names that are known.
+
+    Returns:
+        A `Reproduction`.
+
+    Raises:
+        ValueError: an unknown target, parameter or value.
+
+    Example:
+        >>> print(reproduce("figure5", train=False, runs="no/such/folder"))
+        No run with these settings is recorded, and none was trained.
+        Not attempted at the paper's settings: CNN, SCNN, SCNN-R.
+        >>> reproduce("table1", sedd=1)
+        Traceback (most recent call last):
+        ...
+        ValueError: There is no parameter 'sedd'; there are k, profile, data, seeds, epochs, \
+width and train.
+    """
+    if unknown:
+        known = [parameter.name for parameter in fields(Plan) if parameter.name != "target"]
+        raise ValueError(
+            f"There is no parameter {next(iter(unknown))!r}; there are {', '.join(known)} and "
+            "train."
+        )
+    if not isinstance(train, bool):
+        raise ValueError(f"train is True or False; got {train!r}.")
+    plan = Plan(target, k, profile, data, seeds, epochs, width)
+    recorded = [run for run in load_runs(runs) if plan.concerns(run)]
+    train = train and not os.environ.get("SOFTSHARE_BOOK")
+    new: list[Run] = []
+    if train and (plan.asks() or not plan.complete(recorded)):
+        paths = {run.path for run in recorded}
+        made = [_train(recipe, plan, runs) for recipe in plan.recipes()]
+        new = [run for run in made if run.path not in paths]
+    shown = [run for run in recorded + new if plan.shows(run)]
+    shown.sort(key=lambda run: (PROFILES.index(run.profile), run.path))
+    missing = plan.missing(recorded + new)
+    return Reproduction(target, shown, missing, [run.path for run in new])
+
+
+def _train(recipe: Recipe, plan: Plan, runs: Path | str | None) -> Run:
+    data = recipe.data if plan.data == "auto" else plan.data  # a path stays one
+    return train_run(recipe.model, data, recipe.profile, runs=runs, **own_settings(recipe))

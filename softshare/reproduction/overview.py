@@ -1,0 +1,87 @@
+"""What a notebook shows first: which runs there are, and the paper's numbers beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from softshare.recipe import PATHS, Recipe
+from softshare.records import Run
+from softshare.records.naming import label, row_label
+from softshare.records.provenance import plural
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MEANING = {
+    "paper": "the paper's settings",
+    "fast": "a shortened schedule, not the paper's setting",
+    "smoke": "narrow networks on a toy set for a few epochs: a demonstration that everything "
+    "runs, not a result",
+}
+
+
+def sentences(
+    runs: Sequence[Run], missing: Sequence[Recipe] = (), trained: Collection[str] = ()
+) -> list[str]:
+    """What is shown and what is not, in words that cannot be missed.
+
+    Args:
+        runs: those shown.
+        missing: recipes of the paper that nobody has trained.
+        trained: paths of the records that were made just now.
+
+    Example:
+        >>> print(*sentences([], [Recipe("scnn", PATHS)]), sep="\\n")
+        No run with these settings is recorded, and none was trained.
+        Not attempted at the paper's settings: SCNN.
+    """
+    lines = []
+    for profile in dict.fromkeys(run.profile for run in runs):
+        chosen = [run for run in runs if run.profile == profile]
+        sets = ", ".join(dict.fromkeys(run.data["name"] for run in chosen))
+        lengths = sorted({run.recipe.total_epochs for run in chosen})
+        new = sum(run.path in trained for run in chosen)
+        made = f", {new} of them trained just now" if new else ""
+        lines.append(
+            f"{plural(len(chosen), 'run')} at profile {profile.upper()} ({_MEANING[profile]}): "
+            f"{sets}, {' or '.join(plural(n, 'epoch') for n in lengths)}{made}."
+        )
+    lines = lines or ["No run with these settings is recorded, and none was trained."]
+    for data in dict.fromkeys(recipe.data for recipe in missing):
+        names = ", ".join(label(recipe) for recipe in missing if recipe.data == data)
+        where = "" if data == PATHS else f" on {data}"
+        lines.append(f"Not attempted at the paper's settings{where}: {names}.")
+    return lines
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """A comparison with the paper for reading: few columns, numbers with their spread.
+
+    Args:
+        table: as `softshare.compare` returns it.
+
+    Example:
+        >>> from softshare import compare
+        >>> summary(compare([], "table1"))["paper (%)"].tolist()[:3]
+        ['4.00', '19.25', '3.89']
+    """
+    import pandas as pd
+
+    printed = table["paper"].notna()
+    ours = [
+        "" if not n else f"{mean:.2f}" + (f" ± {std:.2f}" if n > 1 else "")
+        for mean, std, n in zip(table["ours"], table["spread"], table["n"], strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "model": [row_label(row) for _, row in table.iterrows()],
+            "trained on": table["variant"].where(table["n"] > 0, table["data"]),
+            "paper (%)": table["paper"].map("{:.2f}".format).where(printed, ""),
+            "ours (%)": ours,
+            "n": table["n"],
+            "profile": table["profile"].where(table["n"] > 0, ""),
+            "stands in for": table["stands_in_for"].where(~printed, ""),
+            "verdict": table["verdict"],
+        }
+    )

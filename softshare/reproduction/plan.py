@@ -1,0 +1,178 @@
+"""What a table or figure needs: its networks, how to train them, and which records are its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from softshare import paper
+from softshare.data import load
+from softshare.models import build
+from softshare.paper.file import read
+from softshare.paper.matching import PROFILES, kind, place, stands_in, varied
+from softshare.recipe import Recipe, for_profile
+from softshare.recipe.request import recipe_for
+from softshare.records import Run
+from softshare.results import efficiency, variants
+
+TARGETS = (
+    *("table1", "table2", "table4", "figure3", "figure5", "figure7", "figure8", "folding"),
+    "appendix_b",
+)
+PREFERRED = ("cifar10", "cifar10-jpeg")
+_FOLDED = ("figure4", "figure6")  # whose networks the paper folds
+_DIGITS_CUTOUT = 4  # half of the side, like 16 of 32
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A table or figure, and what a notebook asks of it; `softshare.reproduce` explains each.
+
+    Raises:
+        ValueError: an unknown target, or a parameter out of range or of no use for the target.
+
+    Example:
+        >>> [recipe.model for recipe in Plan("table1", k=2, profile="smoke").recipes()]
+        ['wrn-28-1', 'wrn-28-1', 'swrn-28-1', 'swrn-28-1', 'swrn-28-1-1', 'swrn-28-1-2']
+    """
+
+    target: str
+    k: int = 0
+    profile: str = "auto"
+    data: str = "auto"
+    seeds: int = 1
+    epochs: int = 0
+    width: int = 0
+
+    def __post_init__(self) -> None:
+        if self.target not in TARGETS:
+            raise ValueError(f"reproduce() knows {', '.join(TARGETS)}; got {self.target!r}.")
+        for name, least in {"k": 0, "seeds": 1, "epochs": 0, "width": 0}.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} is a whole number from {least} up; got {value!r}.")
+        if self.profile not in ("auto", *PROFILES):
+            raise ValueError(f"profile is auto, {', '.join(PROFILES)}; got {self.profile!r}.")
+        fixed = {"k"} if self.figure else set()
+        fixed |= {"width", "data"} if self.target == "figure5" else set()
+        for name in sorted(fixed):
+            if getattr(self, name) not in (0, "auto"):
+                raise ValueError(
+                    f"The networks of {self.target} are fixed: it takes no {name}; got "
+                    f"{name}={getattr(self, name)!r}."
+                )
+        if self.data != "auto":
+            recipe_for("wrn-28-1", self.data)
+        if self.k:
+            with torch.device("meta"):
+                build(self.rows()[-1]["model"])
+
+    @property
+    def figure(self) -> bool:
+        """Whether the target is of networks, as figures are, where a table has rows."""
+        return not self.target.startswith("table")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The networks, each with `model` and `options`: the paper's own, then that of `k`."""
+        if self.target == "appendix_b":
+            return variants.rows()
+        if self.figure:
+            names = _FOLDED if self.target == "folding" else (self.target,)
+            models = [model for name in names for model in paper.models(name)]
+            return [{"model": model, "options": {}} for model in models]
+        rows = [
+            {"model": row["model"], "options": row["options"]}
+            for row in paper.rows(self.target)
+            if row["model"]
+        ]
+        shared = next(row["model"] for row in rows if row["model"].startswith("swrn"))
+        model = "-".join([*shared.split("-")[:3], str(self.k)])
+        extra = {"model": model, "options": rows[0]["options"]}
+        return rows if not self.k or extra in rows else [*rows, extra]
+
+    def recipes(self) -> list[Recipe]:
+        """What to train, all rows of the first seed first.
+
+        At ``auto`` the profile is ``fast`` on a GPU and ``smoke`` on a CPU, and the data set
+        CIFAR-10, or its JPEG variant where only that is at hand, or digits at ``smoke``.
+        """
+        profile, data = self.profile, self.data
+        if profile == "auto":
+            profile = "fast" if torch.cuda.is_available() else "smoke"
+        if data == "auto" and self.target != "figure5":
+            data = "digits" if profile == "smoke" else at_hand()
+        wanted = {}
+        for seed in range(self.seeds):
+            for row in self.rows():
+                settings = row["options"] | {"seed": seed}
+                if self.epochs:
+                    settings["epochs"] = self.epochs
+                if data == "digits" and "cutout" in settings:
+                    settings["cutout"] = _DIGITS_CUTOUT
+                name, width = kind(row["model"])
+                width = self.width or (1 if profile == "smoke" else width)
+                model = name.replace("*", str(width))
+                wanted[recipe_for(model, None if data == "auto" else data, profile, **settings)] = 0
+        return list(wanted)  # narrowed rows may coincide
+
+    def concerns(self, run: Run) -> bool:
+        """Whether a run belongs to the target."""
+        if self.target == "figure3":
+            return efficiency.shows(run)
+        if self.target == "folding":
+            return bool(run.coefficients or run.recipe.tune) and not varied(run.recipe)
+        if self.target == "appendix_b":
+            return variants.variant(run) is not None
+        if self.figure:
+            return any(stands_in(run.recipe, row) for row in self.rows())
+        return place(run, self.target, read()[0]["tables"]) is not None
+
+    def shows(self, run: Run) -> bool:
+        """Whether a run of the target has what was asked for."""
+        recipe = run.recipe
+        return (
+            self.profile in ("auto", recipe.profile)
+            and (self.data == "auto" or recipe_for("wrn-28-1", self.data).data == recipe.data)
+            and self.epochs in (0, recipe.epochs)
+            and self.width in (0, kind(recipe.model)[1])
+        )
+
+    def asks(self) -> bool:
+        """Whether particular runs are asked for, not just any that there are."""
+        return replace(self, k=0) != Plan(self.target)
+
+    def complete(self, runs: Iterable[Run]) -> bool:
+        """Whether each row has a run of its model, at whatever width; to be folded, any will do."""
+        recipes = [run.recipe for run in runs]
+        if self.target == "folding":
+            return bool(recipes)
+        return all(any(stands_in(recipe, row) for recipe in recipes) for row in self.rows())
+
+    def missing(self, runs: Iterable[Run]) -> list[Recipe]:
+        """The paper's own recipes, on each data set of the target, that no run has, at any seed."""
+        trained = {replace(run.recipe, seed=0) for run in runs}
+        if self.figure:
+            sets: list[str | None] = [None]
+        else:
+            columns = read()[0]["tables"][self.target]["columns"].values()
+            sets = list(dict.fromkeys(about["data"] for about in columns if about["metric"]))
+        own = [
+            for_profile(row["model"], data, "paper", **row["options"])
+            for data in sets
+            for row in self.rows()
+        ]
+        return [recipe for recipe in own if recipe not in trained]
+
+
+def at_hand() -> str:
+    """The official CIFAR-10 if it is on disk, else its JPEG variant if that is; else the former."""
+    for name in PREFERRED:
+        try:
+            load(name, download=False)
+        except FileNotFoundError:
+            continue
+        return name
+    return PREFERRED[0]

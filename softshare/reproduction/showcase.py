@@ -1,0 +1,42 @@
+"""Which networks a page shows, where it can show few."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from softshare.paper.matching import PROFILES
+from softshare.recipe import PATHS
+from softshare.records import Run
+
+
+def showcase(runs: Sequence[Run]) -> list[Run]:
+    """The best recorded network that can be folded, of images and of shortest paths.
+
+    Best is the best profile, then a network with something to find (more templates than one; the
+    recurrence regulariser), then measured foldings, then the longer training and the larger
+    network.
+
+    Example:
+        >>> showcase([])
+        []
+    """
+
+    def merit(run: Run) -> tuple[float, ...]:
+        last = list(run.coefficients.values())[-1]
+        shapes = [len(rows[0]) for rows in last.values()]
+        return (
+            -PROFILES.index(run.profile),
+            max(shapes) > 1,
+            run.recipe.recurrence > 0,
+            bool(run.folded),
+            run.recipe.total_epochs,
+            min(shapes) < max(len(rows) for rows in last.values()),
+            run.model["parameters"],
+            -run.seed,
+        )
+
+    shared = [run for run in runs if run.coefficients]
+    tasks = [
+        [run for run in shared if (run.recipe.data == PATHS) == paths] for paths in (False, True)
+    ]
+    return [max(found, key=merit) for found in tasks if found]

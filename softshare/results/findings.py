@@ -1,0 +1,166 @@
+"""What a set of runs says, in numbers and in computed sentences."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from softshare.paper.file import read
+from softshare.paper.matching import PROFILES, data_set, kind, place
+from softshare.recipe import PATHS
+from softshare.records import Run
+from softshare.records.naming import label
+from softshare.records.provenance import own_settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = (
+    *("shared", "against", "trained on", "profile", "epochs", "n", "ours", "noise"),
+    *("pair in the paper", "paper"),
+)
+_OF_THE_MODEL = ("seed", "dropout", "init", "coefficients")
+
+
+def alike(runs: Sequence[Run], among: Sequence[str] = ()) -> list[Run]:
+    """The largest set of runs that differ in model and seed alone: those that may be compared.
+
+    Dropout and what is done to the coefficients belong to the model; networks of several widths
+    are kept apart. Among sets that cover as many models, the one at the better profile, then the
+    one with fewer settings of its own.
+
+    Args:
+        runs: any runs.
+        among: paths of runs that the set must touch; none for any set.
+
+    Example:
+        >>> alike([])
+        []
+    """
+    sets: dict[Any, list[Run]] = {}
+    for run in runs:
+        sets.setdefault(setting(run), []).append(run)
+    touched = [s for s in sets.values() if not among or any(run.path in among for run in s)]
+    return max(
+        touched,
+        key=lambda s: (
+            len({label(run) for run in s}),
+            -PROFILES.index(s[0].profile),
+            -len(_changed(s[0])),
+            len(s),
+        ),
+        default=[],
+    )
+
+
+def contrasts(runs: Sequence[Run], table: str) -> pd.DataFrame:
+    r"""Every soft-shared network against its twins, trained alike.
+
+    The twins of SWRN L-w-k are the plain WRN L-w, and SWRN L-w with as many templates as layers.
+
+    Args:
+        runs: runs of a table.
+        table: ``table1``, ``table2`` or ``table4``.
+
+    Returns:
+        A row a pair: `n`, runs of each; `ours`, the difference of our mean errors, negative where
+        the shared one errs less; `noise`, the standard error that drawing N test images alone
+        gives such a difference, :math:`100 \sqrt{(p_1 (1 - p_1) + p_2 (1 - p_2)) / N}`;
+        `pair in the paper`, the rows of one width that they are or stand in for, and `paper`, the
+        difference of the errors printed there.
+
+    Example:
+        >>> contrasts([], "table1").empty
+        True
+    """
+    import pandas as pd
+
+    sets: dict[Any, dict[str, list[Run]]] = {}
+    for run in runs:
+        sets.setdefault(setting(run), {}).setdefault(label(run), []).append(run)
+    lines = []
+    for models in sets.values():
+        for name, shared in models.items():
+            twins = [twin for twin in _twins(name) if twin in models]
+            lines += [_contrast(table, name, shared, twin, models[twin]) for twin in twins]
+    return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def table_sentences(runs: Sequence[Run], table: str) -> list[str]:
+    """One sentence for each contrast, and what it is worth."""
+    lines = []
+    for _, row in contrasts(runs, table).iterrows():
+        sign = "more" if row["ours"] > 0 else "fewer"
+        text = (
+            f"{row['shared']} makes {abs(row['ours']):.2f} points {sign} errors than "
+            f"{row['against']} ({row['trained on']}, {row['epochs']} epochs, profile "
+            f"{row['profile']}, n = {row['n']}); the test set alone makes such a difference "
+            f"uncertain by {row['noise']:.2f} points (one standard error)."
+        )
+        if row["pair in the paper"]:
+            text += f" The paper has {row['paper']:+.2f} for {row['pair in the paper']}."
+        lines.append(text)
+    return lines or ["No soft-shared network and a twin of it have been trained alike yet."]
+
+
+def image_noise(ours: Sequence[Run], others: Sequence[Run]) -> float:
+    """The standard error that drawing the test images gives a difference, as in `contrasts`."""
+    means = (statistics.mean(run.test_error / 100 for run in runs) for runs in (ours, others))
+    return 100 * math.sqrt(sum(p * (1 - p) for p in means) / ours[0].data["test"])
+
+
+def setting(run: Run) -> tuple[Any, ...]:
+    """What runs must have in common to be set beside each other."""
+    own = _changed(run)
+    examples = None if run.recipe.data == PATHS else run.data.get("checksum")  # drawn for each seed
+    return run.profile, run.data["name"], examples, kind(run.recipe.model)[1], repr(own)
+
+
+def _changed(run: Run) -> dict[str, Any]:
+    """In what a run's training differs from its profile."""
+    return {k: v for k, v in own_settings(run.recipe).items() if k not in _OF_THE_MODEL}
+
+
+def _twins(name: str) -> list[str]:
+    """Of SWRN L-w-k: WRN L-w without sharing, and SWRN L-w with all its templates."""
+    if not name.startswith("SWRN"):
+        return []
+    star = "*" if name.endswith("*") else ""
+    full = "-".join(name.removesuffix("*").split("-")[:2]) + star
+    return [full.removeprefix("S"), full] if full != name else [full.removeprefix("S")]
+
+
+def _contrast(
+    table: str, name: str, shared: list[Run], twin: str, others: list[Run]
+) -> dict[str, Any]:
+    a, b = (statistics.mean(run.test_error for run in runs) for runs in (shared, others))
+    pair, paper_difference = _printed(table, shared[0], others[0])
+    return {
+        "shared": name,
+        "against": twin,
+        "trained on": shared[0].data["name"],
+        "profile": shared[0].profile,
+        "epochs": shared[0].recipe.total_epochs,
+        "n": min(len(shared), len(others)),
+        "ours": a - b,
+        "noise": image_noise(shared, others),
+        "pair in the paper": pair,
+        "paper": paper_difference,
+    }
+
+
+def _printed(table: str, shared: Run, twin: Run) -> tuple[str, float]:
+    """The paper's rows for a pair, if both are of one width, and the difference of their errors."""
+    tables = read()[0]["tables"]
+    places = [place(run, table, tables) for run in (shared, twin)]
+    ours, other = (found.row if found else None for found in places)
+    if not ours or not other or kind(ours["model"])[1] != kind(other["model"])[1]:
+        return "", math.nan
+    column = "cifar100" if data_set(shared) == "cifar100" else "cifar10"
+    difference = ours["values"][column] - other["values"][column]
+    return f"{ours['row']} against {other['row']} on {column}", difference
+
+
+__all__ = ["alike", "contrasts", "image_noise", "setting", "table_sentences"]

@@ -1,0 +1,190 @@
+"""What the page on speed shows: tables, hopes and origins of the benchmarks' records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from softshare.records.provenance import Text, plural
+from softshare.results.speed import BENCHMARKS, PRICES, Record, device, gap, is_cpu, label, whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KINDS = {"CPU": "cpu", "GPU": "cuda"}
+"""Kinds of devices, and what PyTorch calls them."""
+
+
+def overview(records: Sequence[Record]) -> pd.DataFrame:
+    """A row for each benchmark: what was measured on CPUs and on GPUs.
+
+    Example:
+        >>> overview([]).loc[0].tolist()
+        ['weight generation', 'not measured', 'not measured']
+    """
+    import pandas as pd
+
+    lines = []
+    for name in BENCHMARKS:
+        line = {"benchmark": title(name)}
+        for kind, word in KINDS.items():
+            ratios = [_ours(r) for r in _on(word, records) if r["benchmark"] == name]
+            how = "times as long" if name in PRICES else "times as fast"
+            line[f"on a {kind}"] = f"{_range(ratios)} {how}" if ratios else "not measured"
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def missing(records: Sequence[Record]) -> list[str]:
+    """The commands that measure what nobody has measured.
+
+    Example:
+        >>> missing([])[0]
+        'python benchmarks/weight_generation.py --device cpu'
+    """
+    return [
+        f"python benchmarks/{name}.py --device {word}"
+        for word in KINDS.values()
+        for name in BENCHMARKS
+        if name not in {r["benchmark"] for r in _on(word, records)}
+    ]
+
+
+def table(records: Sequence[Record]) -> pd.DataFrame:
+    """A row for each case: both medians, how they compare, and the floor.
+
+    Args:
+        records: of one benchmark, as `softshare.results.speed.load` returns them.
+
+    Returns:
+        A frame of words. The ratio is followed by the range of the middle half of the rounds; the
+        device has a column where there are several.
+
+    Example:
+        >>> table([]).empty
+        True
+    """
+    import pandas as pd
+
+    found = pd.DataFrame([_row(record) for record in records]).fillna("")
+    one = len(found) and found["device"].nunique() == 1
+    return found.drop(columns="device") if one else found
+
+
+def hopes(records: Sequence[Record]) -> list[str]:
+    """A sentence for each case of which something was hoped: met or missed.
+
+    Example:
+        >>> hopes([])
+        []
+    """
+    lines = []
+    for record in records:
+        if record["expected"]:
+            price = record["benchmark"] in PRICES
+            hope = f"at most {1 / record['expected']:.3g}" if price else f"{record['expected']:.3g}"
+            met = "met" if record["ratio"] >= record["expected"] else "**missed**"
+            lines.append(
+                f"{title(record['benchmark']).capitalize()}, {label(record)}, {device(record)}: "
+                f"{_three(_ours(record))} times as {'long' if price else 'fast'} as "
+                f"{record['ways']['plain']}, {hope} was hoped for: {met}."
+            )
+    return lines
+
+
+def line(name: str, records: Sequence[Record]) -> Text:
+    """The line under a benchmark: records, devices, versions, commits, and the command.
+
+    Example:
+        >>> print(line("folding", []))
+        *Not measured on a CPU: `python benchmarks/folding.py --device cpu`. Not measured on a \
+GPU: `python benchmarks/folding.py --device cuda`.*
+    """
+    made = {
+        f"{device(r)}, torch {r['origin']['torch']}, commit `{r['origin']['commit']}`, "
+        f"{r['origin']['date'][:10]}, again: `{r['command']}`": None
+        for r in records
+    }
+    parts = [f"{plural(len(records), 'record')} in `data/benchmarks/`; {'; '.join(made)}."]
+    for kind, word in KINDS.items():
+        if not _on(word, records):
+            command = f"python benchmarks/{name}.py --device {word}"
+            parts.append(f"Not measured on a {kind}: `{command}`.")
+    return Text(f"*{' '.join(parts if records else parts[1:])}*")
+
+
+def title(name: str) -> str:
+    """A benchmark in words."""
+    return name.replace("_", " ")
+
+
+def duration(seconds: float) -> str:
+    """Seconds in a unit that suits them.
+
+    Example:
+        >>> duration(0.0123), duration(75.0), duration(4.2e-5)
+        ('12.3\\xa0ms', '75\\xa0s', '42\\xa0µs')
+    """
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return whole(f"{_three(seconds / size)} {unit}")
+    return whole(f"{_three(seconds * 1e9)} ns")
+
+
+def _row(record: Record) -> dict[str, Any]:
+    per, medians, floor = record["per"], record["medians"], record["floor"]
+    price, images = record["benchmark"] in PRICES, per == "image"
+    low, high = sorted(1 / r for r in record["spread"]) if price else record["spread"]
+    each = "images/s" if images else _a(per)
+    row = {
+        "case": label(record),
+        "device": device(record),
+        "plain way": record["ways"]["plain"],
+        f"plain, {each}": _time(medians["plain"], images),
+        f"ours, {each}": _time(medians["ours"], images),
+        "times as long" if price else "times as fast": (
+            f"{_three(_ours(record))} " + whole(f"({_three(low)} to {_three(high)})")
+        ),
+    }
+    if floor["seconds"]:
+        row[f"floor, {each}"] = f"{_time(floor['seconds'], images)} ({floor['set by']})"
+        row["ours / floor"] = _three(gap(record))
+    if images and "flops_per_second" in floor:
+        share = floor["flops"] / medians["ours"] / floor["flops_per_second"]
+        row["share of the matrix rate"] = whole(f"{100 * share:.0f} %") + f" ({floor['dtype']})"
+    return row
+
+
+def _time(seconds: float, images: bool) -> str:
+    """The duration of an item; images are read as a rate."""
+    return f"{_three(1 / seconds)}" if images else duration(seconds)
+
+
+def _ours(record: Record) -> float:
+    """The ratio as it is read: gains upwards, prices as ours over plain."""
+    ratio: float = record["ratio"]
+    return 1 / ratio if record["benchmark"] in PRICES else ratio
+
+
+def _on(word: str, records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if is_cpu(record) == (word == "cpu")]
+
+
+def _a(thing: str) -> str:
+    return f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}"
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = _three(min(values)), _three(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def _three(value: float) -> str:
+    """Three digits that count, without an exponent.
+
+    Example:
+        >>> _three(0.98765), _three(12.345), _three(41234.0)
+        ('0.988', '12.3', '41200')
+    """
+    text = f"{float(f'{value:.3g}'):f}"
+    return text.rstrip("0").rstrip(".")

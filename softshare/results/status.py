@@ -1,0 +1,121 @@
+"""What of the paper has been reproduced so far."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from softshare import paper
+from softshare.paper.matching import varied
+from softshare.recipe import Recipe, for_profile
+from softshare.records import Run, load_runs
+from softshare.records.provenance import command
+from softshare.results.variants import TITLE, rows, variant
+from softshare.training.cost import flops
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_IMAGES = {"cifar10": 50_000, "cifar100": 50_000}  # to train on
+
+
+def tables() -> pd.DataFrame:
+    """A row for each number of the paper's tables whose network this project builds.
+
+    Returns:
+        Table, row, data set and number; the verdict of `softshare.compare`, at the paper's
+        settings where these were run; runs of the row's own network, at any setting; runs that
+        stand in for it at another width; cost; command. No cost or command for ImageNet.
+
+    Example:
+        >>> tables().loc[0, ["row", "paper", "command"]].tolist()  # doctest: +NORMALIZE_WHITESPACE
+        ['WRN 28-10', '4.00 %',
+        'python -m softshare train wrn-28-10 --data cifar10 --profile paper']
+    """
+    import pandas as pd
+
+    runs = load_runs()
+    lines = []
+    for name, table in paper.load()["tables"].items():
+        compared = paper.compare(runs, name)
+        for row in table["rows"]:
+            for key, about in table["columns"].items():
+                if row["model"] and about["metric"]:
+                    line = {"table": table["source"], "row": row["row"]}
+                    lines.append(line | _number(row, key, about, compared))
+    return pd.DataFrame(lines)
+
+
+def figures() -> pd.DataFrame:
+    """A row for each figure that shows trained networks, and for Appendix B: what is recorded.
+
+    Example:
+        >>> list(figures().columns)
+        ['figure', 'title', 'state', 'runs']
+    """
+    import pandas as pd
+
+    runs = load_runs()
+    lines = []
+    for name, about in paper.load()["figures"].items():
+        if models := paper.models(name):
+            data = about["data"]["value"] if "data" in about else None
+            others = [r for r in runs if r.recipe.tune or varied(r.recipe)]
+            shown = [r for r in runs if r.recipe.model in models and r not in others]
+            lines.append(
+                {
+                    "figure": about["title"]["source"],
+                    "title": about["title"]["value"],
+                    "state": _state([for_profile(model, data) for model in models], shown),
+                    "runs": len(shown),
+                }
+            )
+    own = [for_profile(row["model"], **row["options"]) for row in rows()]
+    shown = [run for run in runs if variant(run)]
+    lines.append(
+        {
+            "figure": "Appendix B",
+            "title": TITLE,
+            "state": _state(own, shown),
+            "runs": len(shown),
+        }
+    )
+    return pd.DataFrame(lines)
+
+
+def _number(
+    row: dict[str, Any], key: str, about: dict[str, Any], compared: pd.DataFrame
+) -> dict[str, Any]:
+    data, printed = about["data"], row["values"][key]
+    own = compared[
+        (compared["row"] == row["row"])
+        & (compared["data"] == data)
+        & (compared["paper"] == printed)
+        & (compared["unit"] == about["unit"])
+    ]
+    judged = own[~own["verdict"].isin(["not comparable"])]
+    others = compared[compared["stands_in_for"] == row["row"]]
+    same_set = [variant.partition("-")[0] == data for variant in others["variant"]]
+    recipe = for_profile(row["model"], data, "paper", **row["options"])
+    ours = data in _IMAGES
+    return {
+        "data": data if ours else f"{data}, {about['printed']}",
+        "paper": f"{printed:.2f} {about['unit']}",
+        "verdict": (judged if len(judged) else own).iloc[0]["verdict"],
+        "runs at its own size": int(own["n"].sum()),
+        "stand-ins": int(others["n"][same_set].sum()),
+        "cost of a run (EFLOP)": flops(recipe) / 1e18 if ours else math.nan,
+        "command": command(recipe) if ours else "",
+    }
+
+
+def _state(own: list[Recipe], runs: list[Run]) -> str:
+    """How much of a figure is there: the paper's recipes, or others, or none."""
+    trained = {replace(run.recipe, seed=0) for run in runs}
+    done = [recipe for recipe in own if recipe in trained]
+    if done:
+        part = "" if len(done) == len(own) else f" for {len(done)} of {len(own)} networks"
+        return f"recorded at the paper's settings{part}"
+    profiles = ", ".join(dict.fromkeys(run.profile for run in runs))
+    return f"recorded at profile {profiles}: not comparable" if runs else "not attempted"

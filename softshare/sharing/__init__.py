@@ -1,0 +1,197 @@
+"""Soft parameter sharing for any model: share, look at the groups, train, unshare."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from softshare.sharing.bank import TemplateBank
+from softshare.sharing.forward_pass import ForwardPass, pass_of
+from softshare.sharing.grouping import Member, find_groups, resolve_groups
+from softshare.sharing.initialisation import initial_coefficients
+from softshare.sharing.shared_weights import SharedWeights, restore_weight, share_weight
+
+
+def share(
+    net: nn.Module,
+    templates: int | Mapping[str, int] | None = None,
+    groups: Mapping[str, Sequence[str]] | Sequence[Sequence[str]] | None = None,
+    init: str = "orthogonal",
+    generator: torch.Generator | None = None,
+) -> nn.Module:
+    r"""Lets the layers of each group mix their weights from common templates, in place.
+
+    .. math:: W_i = \sum_{j=1}^{k} \alpha_{ij} T_j \quad (\text{Eq. 1})
+
+    The class of `net`, its forward signature and its call sites stay as they are. A shared layer
+    keeps its class as a base class and finds its weight in a `TemplateBank`, which is a submodule
+    of the group's first layer. One matrix product per group and forward pass of `net` makes all
+    weights; a layer called by itself mixes its own. With ``init="orthogonal"`` or ``"identity"``
+    the templates start at :math:`T = A^T W`: the weights stay as they are when k = L, become
+    their least-squares approximation when k < L, and templates of freshly drawn weights are
+    distributed like those. With other inits they start as the weights of the first k layers.
+
+    Share once the weights are drawn or loaded, for a shared layer has none of its own to fill,
+    and before the optimizer is made, which must see the templates.
+
+    Args:
+        net: any module; changed in place.
+        templates: k, from 1 to L, for every group, or ``{group: k}``. Default None: one per
+            layer (k = L, no parameter reduction). A found group smaller than k gets k = L.
+        groups: ``{label: [weights]}`` or ``[[weights], ...]``, where a weight is named by its
+            layer (``"stage1.1.conv1"``, meaning its ``.weight``) or in full
+            (``"attention.in_proj_weight"``). Default: the model's own ``sharing_groups()`` if it
+            has that method, else convolutions and linear layers of equal class and shape.
+        init: how the coefficients start (Appendix B), one of
+            ``softshare.sharing.initialisation.INITS``.
+        generator: source of randomness for the coefficients; default PyTorch's global one.
+
+    Returns:
+        `net` itself.
+
+    Raises:
+        ValueError: an unknown or repeated name, unequal shapes, a weight that is shared or tied
+            already, k out of range, or nothing to share.
+
+    Example:
+        >>> net = nn.Sequential(*[nn.Conv2d(8, 8, 3, padding=1) for _ in range(4)])
+        >>> net = share(net, templates=2)
+        >>> sum(p.numel() for p in net.parameters())   # 2 templates, 4 x 2 alpha, 4 biases
+        1192
+        >>> net(torch.zeros(1, 8, 5, 5)).shape
+        torch.Size([1, 8, 5, 5])
+    """
+    chosen = resolve_groups(net, groups) if groups is not None else find_groups(net)
+    if not chosen:
+        raise ValueError(
+            "Sharing needs two or more weights of equal shape; this model has none that are free. "
+            "Name them with groups=[[...]], or unshare() first."
+        )
+    sizes = _template_counts(chosen, templates, clamp=groups is None)
+    mixes = {
+        label: initial_coefficients(len(members), sizes[label], init, generator)
+        for label, members in chosen.items()
+    }
+    banks = [_install(label, chosen[label], A, init) for label, A in mixes.items()]
+    ForwardPass(banks).attach(net)
+    return net
+
+
+def unshare(net: nn.Module) -> nn.Module:
+    """A plain copy of a shared model: same function, ordinary weights, its original classes.
+
+    Args:
+        net: a model that `share` was applied to (at any depth); it stays as it is.
+
+    Returns:
+        A deep copy in which every shared weight is an ordinary parameter, in its old place among
+        the parameters.
+
+    Raises:
+        ValueError: nothing in `net` is shared.
+
+    Example:
+        >>> net = share(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)), templates=1)
+        >>> plain = unshare(net)
+        >>> type(plain[0]), list(plain.state_dict())
+        (<class 'torch.nn.modules.linear.Linear'>, ['0.weight', '0.bias', '1.weight', '1.bias'])
+        >>> x = torch.randn(2, 4)
+        >>> torch.allclose(plain(x), net(x))
+        True
+    """
+    if not banks(net):
+        raise ValueError("unshare() needs a model with shared layers; this one has none.")
+    plain = copy.deepcopy(net)
+    for module in list(plain.modules()):
+        for hooks in (module._forward_pre_hooks, module._forward_hooks):
+            for key, hook in list(hooks.items()):
+                if pass_of(hook):
+                    del hooks[key]
+                    module._forward_hooks_always_called.pop(key, None)
+    weights = {}
+    for module in plain.modules():
+        if isinstance(module, SharedWeights):
+            for name, (bank, layer) in module._slots.items():
+                weights[module, name] = bank.weight(layer), bank.templates.requires_grad
+    for (module, name), (weight, trains) in weights.items():
+        restore_weight(module, name, weight, trains)
+    return plain
+
+
+def groups(net: nn.Module) -> dict[str, list[str]]:
+    """The groups that `net` shares, or, before sharing, those that `share` would find.
+
+    Args:
+        net: any module.
+
+    Returns:
+        ``{label: [weights in layer order]}``; the order is that of the LSM's rows.
+
+    Example:
+        >>> groups(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)))
+        {'Linear 4x4': ['0', '2']}
+    """
+    shared = banks(net)
+    if shared:
+        return {label: list(bank.layers) for label, bank in shared.items()}
+    return {label: [m.label for m in members] for label, members in find_groups(net).items()}
+
+
+def banks(net: nn.Module) -> dict[str, TemplateBank]:
+    """The banks of a shared model by group label, in the order of the groups."""
+    paths = {m: path for path, m in net.named_modules() if isinstance(m, TemplateBank)}
+    passes = [hook for m in net.modules() for hook in m._forward_pre_hooks.values()]
+    ordered = [b for hook in map(pass_of, passes) if hook for b in hook.banks if b in paths]
+    found: dict[str, TemplateBank] = {}
+    for bank in dict.fromkeys([*ordered, *paths]):
+        found[bank.label if bank.label not in found else paths[bank]] = bank
+    return found
+
+
+def _template_counts(
+    chosen: Mapping[str, Sequence[Member]], templates: Any, clamp: bool
+) -> dict[str, int]:
+    if isinstance(templates, Mapping):
+        if set(templates) != set(chosen):
+            raise ValueError(
+                f"templates={{group: k}} must name each group once: {sorted(chosen)}; "
+                f"got {sorted(map(str, templates))}."
+            )
+        return dict(templates)
+    if templates is None:
+        return {label: len(members) for label, members in chosen.items()}
+    if clamp and isinstance(templates, int) and templates > max(map(len, chosen.values())):
+        sizes = {label: len(members) for label, members in chosen.items()}
+        raise ValueError(
+            f"No group has as many as {templates} layers: {sizes}. Pass templates=None for one "
+            "per layer."
+        )
+    return {
+        label: min(templates, len(members)) if clamp and isinstance(templates, int) else templates
+        for label, members in chosen.items()
+    }
+
+
+def _install(label: str, members: Sequence[Member], A: Tensor, init: str) -> TemplateBank:
+    with torch.no_grad():
+        W = torch.stack([m.parameter for m in members])  # (L, *shape)
+        A = A.to(W.device, W.dtype)
+        if init in ("orthogonal", "identity"):
+            T = torch.tensordot(A.T, W, dims=1)  # (k, L) @ (L, n)
+        else:
+            T = W[: A.shape[1]].clone()
+        bank = TemplateBank(T, A, [m.label for m in members], label)
+    first = members[0]
+    weight = first.parameter
+    for rank, layout in ((4, torch.channels_last), (5, torch.channels_last_3d)):
+        if weight.dim() == rank and not weight.is_contiguous():
+            bank.to(memory_format=layout)
+    bank.requires_grad_(weight.requires_grad)
+    first.module.add_module(f"{first.name}_bank", bank)
+    for layer, member in enumerate(members):
+        share_weight(member.module, member.name, bank, layer)
+    return bank

@@ -1,0 +1,69 @@
+"""Layers whose weights are mixed: subclasses of their own class that ask a bank for them."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from torch import Tensor, nn
+
+from softshare.sharing.bank import TemplateBank
+
+
+class SharedWeights:
+    """Marks the classes of modules with weights from banks: ``{name: (bank, layer)}``."""
+
+    _plain: type
+    _slots: dict[str, tuple[TemplateBank, int]]
+
+
+def share_weight(module: nn.Module, name: str, bank: TemplateBank, layer: int) -> None:
+    """Makes the weight `name` of a module that of a layer of a bank, in place."""
+    slots = {**module.__dict__.get("_slots", {}), name: (bank, layer)}
+    base = module._plain if isinstance(module, SharedWeights) else type(module)
+    module.__dict__["_slots"] = slots
+    module._parameters[name] = None  # keeps the parameter's place for unshare()
+    module.__class__ = _shared_class(base, tuple(sorted(slots)))
+
+
+def restore_weight(module: nn.Module, name: str, weight: Tensor, trains: bool) -> None:
+    """Gives a module its class back, and `weight` as an ordinary parameter."""
+    if isinstance(module, SharedWeights):
+        module.__class__ = module._plain
+        del module.__dict__["_slots"]
+    module._modules.pop(f"{name}_bank", None)
+    module._parameters[name] = nn.Parameter(weight.detach().clone(), requires_grad=trains)
+
+
+@functools.cache
+def _shared_class(plain: type, names: tuple[str, ...]) -> type:
+    """A subclass of `plain` that finds the weights called `names` in their banks."""
+
+    def reduce_ex(self: Any, protocol: Any) -> tuple:
+        return _blank, (plain, names), self.__getstate__()
+
+    def setattr_(self: Any, key: str, value: Any) -> None:
+        if key in names:
+            raise AttributeError(
+                f"{plain.__name__}.{key} is mixed from templates (Eq. 1) and cannot be assigned; "
+                "change the bank's templates or coefficients, or softshare.unshare() the model."
+            )
+        plain.__setattr__(self, key, value)  # type: ignore[call-arg]
+
+    body: dict[str, Any] = {name: _generated(name) for name in names}
+    body |= {"_plain": plain, "__reduce_ex__": reduce_ex, "__setattr__": setattr_}
+    body |= {"__module__": plain.__module__, "__doc__": plain.__doc__}
+    return type(f"Shared{plain.__name__}", (plain, SharedWeights), body)
+
+
+def _generated(name: str) -> property:
+    def weight(self: Any) -> Tensor:
+        bank, layer = self._slots[name]
+        return bank.weight(layer)
+
+    return property(weight)
+
+
+def _blank(plain: type, names: tuple[str, ...]) -> Any:
+    cls: Any = _shared_class(plain, names)
+    return cls.__new__(cls)

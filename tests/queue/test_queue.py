@@ -1,0 +1,271 @@
+"""The queue keeps order, time and room, and the command says what it does."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from softshare import queue
+from softshare.__main__ import main
+from softshare.commands import queue_work
+from softshare.commands.queue import duration
+from softshare.queue import Queue, Summary
+from softshare.queue.campaign import Job
+from softshare.queue.estimate import Estimator, Speed
+from softshare.queue.narration import Narrator, name
+from softshare.queue.place import Place
+from softshare.queue.workers import Ending
+from softshare.recipe import Recipe, for_profile
+from softshare.records import Run
+from softshare.training.engine import COMPILE
+
+SPEED = Speed(((1e7, 1e10), (1e10, 1e13)))
+SMALL, LARGE = "wrn-28-1", "wrn-28-10"
+
+
+def job(model: str, seed: int = 0, **settings: Any) -> Job:
+    recipe = for_profile(model, None if model == "scnn" else "cifar10", seed=seed, **settings)
+    return Job(recipe, ("table1",), "x")
+
+
+class Pretended:
+    """A worker whose run ends as `endings` says the second time it is heard."""
+
+    endings: dict[Job, str] = {}  # noqa: RUF012
+    log: list[tuple[str, Job]] = []  # noqa: RUF012
+
+    def __init__(self, job: Job, estimate: Any, runs: Path, *rest: Any) -> None:
+        self.job, self.estimate, self.runs = job, estimate, runs
+        self.done, self.heard, self.ending, self.pipe = 0, 0, None, None
+        self.warnings: list[str] = []
+        self.process = self
+        self.log.append(("start", job))
+
+    def hear(self) -> None:
+        self.heard += 1
+        if self.heard == 2:
+            kind = self.endings.get(self.job, "done")
+            if kind == "crowded" and self.log[-1] == ("start", self.job):
+                kind = "done"  # the last to be started, and alone
+            self.log.append(("end", self.job))
+            if kind == "done":
+                Run(self.job.recipe, result={"test_error": 5.0}).save(self.runs)
+            text = self.job.recipe.path if kind == "done" else "a reason"
+            self.ending = Ending("memory" if kind == "crowded" else kind, text)
+
+    def join(self, timeout: float = 0) -> None: ...
+    def close(self) -> None: ...
+    def ask(self) -> None: ...
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Summary]:
+    monkeypatch.setattr(queue, "Worker", Pretended)
+    monkeypatch.setattr(queue, "wait", lambda *_, **__: None)
+    monkeypatch.setattr(Pretended, "log", [])
+    monkeypatch.setattr(Pretended, "endings", {})
+
+    def work(
+        jobs: list[Job], device: str = "cpu", workers: int = 2, budget: float = 1e9
+    ) -> Summary:
+        place = Place(device, workers, 1, tmp_path / "runs")
+        deadline = time.monotonic() + budget
+        estimator = Estimator(SPEED, [], "cpu")
+        return Queue(jobs, place, estimator, Narrator(quiet=True), deadline, 1.0).run()
+
+    return work
+
+
+def at_once() -> int:
+    running, most = 0, 0
+    for event, _ in Pretended.log:
+        running += 1 if event == "start" else -1
+        most = max(most, running)
+    return most
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_runs_start_in_the_plans_order_and_as_many_as_there_is_room_for(
+    work: Callable[..., Summary], workers: int
+) -> None:
+    jobs = [job(SMALL, seed) for seed in range(5)]
+    summary = work(jobs, workers=workers)
+    assert [which for event, which in Pretended.log if event == "start"] == jobs
+    assert at_once() == workers
+    assert sorted(summary.done) == sorted(each.recipe.path for each in jobs)
+    assert not (summary.failed or summary.left or summary.stopped)
+
+
+def test_on_a_gpu_small_networks_share_it_and_large_ones_do_not(
+    work: Callable[..., Summary],
+) -> None:
+    work([job(SMALL, seed) for seed in range(4)], device="cuda", workers=8)
+    assert at_once() == 4
+    Pretended.log.clear()
+    work([job(LARGE, seed) for seed in range(3)], device="cuda", workers=8)
+    assert at_once() == 1
+
+
+def test_what_runs_out_of_memory_beside_others_gets_the_device_to_itself(
+    work: Callable[..., Summary],
+) -> None:
+    jobs = [job(SMALL, seed) for seed in range(3)]
+    Pretended.endings = {jobs[0]: "crowded"}
+    summary = work(jobs, device="cuda", workers=8)
+    assert len(summary.done) == 3
+    assert not summary.failed
+    assert [which for event, which in Pretended.log if event == "start"].count(jobs[0]) == 2
+
+
+def test_a_run_of_which_not_an_epoch_fits_is_passed_over(work: Callable[..., Summary]) -> None:
+    large, small = job(LARGE), job(SMALL)
+    summary = work([large, small], budget=100.0)
+    assert summary.done == [small.recipe.path]
+    assert summary.left == [large]
+
+
+def test_failures_are_noted_and_the_rest_goes_on(work: Callable[..., Summary]) -> None:
+    jobs = [job(SMALL, seed) for seed in range(4)]
+    Pretended.endings = {jobs[0]: "failed", jobs[1]: "busy", jobs[2]: "stopped"}
+    summary = work(jobs)
+    assert summary.failed == {jobs[0]: "a reason"}
+    assert summary.busy == [jobs[1]]
+    assert summary.stopped == {jobs[2]: "a reason"}
+    assert summary.done == [jobs[3].recipe.path]
+
+
+def test_a_missing_data_set_is_asked_for_once(work: Callable[..., Summary]) -> None:
+    jobs = [job(SMALL, seed) for seed in range(3)] + [job("scnn")]
+    Pretended.endings = {jobs[0]: "data"}
+    summary = work(jobs, workers=1)
+    assert list(summary.failed) == jobs[:3]
+    assert summary.done == [jobs[3].recipe.path]
+
+
+def test_a_run_that_another_queue_has_recorded_is_not_started(
+    work: Callable[..., Summary], tmp_path: Path
+) -> None:
+    jobs = [job(SMALL, seed) for seed in range(2)]
+    Run(jobs[0].recipe, result={"test_error": 5.0}).save(tmp_path / "runs")
+    assert work(jobs).done == [jobs[1].recipe.path]
+
+
+# ---------------------------------------------------------------------------------------- estimates
+
+
+def recorded(recipe: Recipe, rate: float, device: str, threads: int = 1) -> Run:
+    about = {"device": device, "threads": threads}
+    return Run(recipe, cost={"images_per_second": rate}, origin=about)
+
+
+def test_a_record_of_this_kind_of_device_says_how_long_its_like_takes() -> None:
+    recipe = for_profile(SMALL, profile="fast")
+    plain = Estimator(SPEED, [], "cpu", 1)
+    here = plain.name
+    others = [recorded(recipe, 1.0, "another"), recorded(recipe, 1.0, here, threads=2)]
+    assert Estimator(SPEED, others, "cpu", 1).estimate(recipe) == plain.estimate(recipe)
+    known = Estimator(SPEED, [*others, recorded(recipe, 500.0, here)], "cpu", 1)
+    found = known.estimate(for_profile(SMALL, "cifar100", seed=3), done=50)
+    assert (found.epoch, found.epochs, found.measured) == (100.0, 150, True)
+    ratio = 100.0 / plain.estimate(recipe).epoch
+    wider = for_profile("wrn-28-2")
+    assert known.estimate(wider).epoch == pytest.approx(ratio * plain.estimate(wider).epoch)
+    assert not known.estimate(wider).measured
+
+
+def test_on_a_gpu_compiling_takes_time_before_anything_is_gained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("softshare.queue.estimate.device_name", lambda device: "a GPU")
+    gpu, cpu = (Estimator(SPEED, [], device) for device in ("cuda", "cpu"))
+    for epochs, compiled in ((200, True), (1, False)):
+        recipe = for_profile(LARGE, epochs=epochs)
+        found, plain = gpu.estimate(recipe), cpu.estimate(recipe)
+        later = COMPILE if compiled else 0.0
+        assert found.least == pytest.approx(plain.least + later)
+        assert found.seconds == pytest.approx(plain.seconds + later)
+    assert gpu.estimate(for_profile(LARGE), done=199).least == pytest.approx(plain.least)
+
+
+# ------------------------------------------------------------------------------------------ command
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    {"90s": 90, "25m": 1500, "1h": 3600, "1h30m": 5400, "1.5h": 5400, "2m30s": 150}.items(),
+)
+def test_a_budget_is_read(text: str, seconds: float) -> None:
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "25", "m", "25 m", "-5m", "1d", "30m1h", "0s", "nan", "9999h"]
+)
+def test_a_budget_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="takes a time from 1s to 30 days"):
+        duration(text)
+
+
+@pytest.fixture
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: Callable) -> list[str]:
+    monkeypatch.setattr(queue_work, "alone", lambda *_: SPEED)
+    monkeypatch.setenv("SOFTSHARE_DATA", str(tmp_path))
+    entry = '[[cpu]]\nadds = "a thing"\ntarget = "table1"\nprofile = "smoke"\n'
+    settings = 'models = ["wrn-10-1", "wrn-16-1"]\nsettings = { epochs = 2, examples = 64 }\n'
+    (tmp_path / "plan.toml").write_text(entry + settings)
+    return ["queue", "--device", "cpu", "--quiet", "--runs", str(tmp_path / "runs")]
+
+
+def test_the_dry_run_shows_every_run_and_starts_none(
+    quick: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    first, second = (
+        for_profile(f"wrn-{depth}-1", profile="smoke", epochs=2, examples=64) for depth in (10, 16)
+    )
+    Run(first, result={"test_error": 5.0}).save(tmp_path / "runs")
+    assert main([*quick, "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "A thing"
+    assert lines[2].split() == ["recorded", name(first)]
+    assert lines[3].split() == ["~8", "s", name(second)]
+    assert lines[-1].startswith("2 runs: 1 recorded, 0 begun, 1 to begin.")
+    assert not Pretended.log
+
+
+def test_the_exit_status_says_whether_a_run_failed(
+    quick: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    first = Job(
+        for_profile("wrn-10-1", profile="smoke", epochs=2, examples=64), ("table1",), "a thing"
+    )
+    Pretended.endings = {first: "failed"}
+    assert main([*quick, "--budget", "1h"]) == 1
+    assert f"FAILED  {name(first.recipe)}: a reason" in capsys.readouterr().out
+    Pretended.endings = {}
+    assert main([*quick, "--budget", "1h", "--pack", str(tmp_path / "new")]) == 0
+    out = capsys.readouterr().out
+    assert "1 of 2 were recorded; of the rest 1 trained" in out
+    assert "new.zip: 1 records" in out
+    assert main(["records", "merge", str(tmp_path / "new.zip"), "--runs", str(tmp_path / "b")]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"added    {first.recipe.path}",
+        "1 records added, 0 replaced, 0 here already, 0 in conflict, 0 refused.",
+    ]
+    assert main([*quick, "--budget", "1h"]) == 0
+    assert "2 of 2 were recorded; of the rest 0 trained" in capsys.readouterr().out
+
+
+def test_without_a_budget_nothing_is_trained(
+    quick: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(quick)
+    assert caught.value.code == 2
+    assert "--budget says how long it may take" in capsys.readouterr().err
+    assert main([*quick, "--budget", "1m", "--only", "table9"]) == 1
+    assert "The plan has runs for table1; got 'table9'" in capsys.readouterr().err

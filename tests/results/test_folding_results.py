@@ -1,0 +1,137 @@
+"""What folding cost: tables, curves and sentences of runs with chosen results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib
+import pytest
+
+import softshare as ss
+from softshare.paper import value
+from softshare.plots.folding_plot import folding_curves
+from softshare.recipe import for_profile
+from softshare.records import Run
+from softshare.results.folding_results import chance_of, cost, furthest, sentences, summary, table
+
+matplotlib.use("agg")
+GROUPS = {f"stage{i}": (6, 4, 2) for i in (1, 2, 3)}
+
+
+@pytest.fixture(scope="module")
+def run(soft_run: Callable[..., Run]) -> Run:
+    """Unfolded 14.25 %; folding number i costs 3 i points, and i points recalibrated."""
+    return soft_run("swrn-28-1-4", GROUPS)
+
+
+def scored(run: Run, costs: list[tuple[float, float]]) -> Run:
+    lines = [
+        line | {"test_error": 14.25 + a, "test_error_recalibrated": 14.25 + b}
+        for line, (a, b) in zip(run.folded, costs, strict=False)
+    ]
+    return replace(run, folded=lines)
+
+
+def test_the_table_has_a_row_for_each_measured_folding(run: Run) -> None:
+    found = table([run, replace(run, folded=[])])
+    assert len(found) == len(run.folded) > 5
+    assert found["cost"].tolist() == pytest.approx([3 * i for i in range(len(found))])
+    assert found["cost recalibrated"].tolist() == pytest.approx(list(range(len(found))))
+    assert (found["share"] * run.model["parameters"]).tolist() == pytest.approx(
+        found["parameters"].tolist()
+    )
+    assert set(found["chance"]) == {chance_of(run)} == {ss.chance_level(6, 4)}
+
+
+def test_a_lower_f1_costs_and_a_higher_error_costs(run: Run, make_run: Callable[..., Run]) -> None:
+    paths = make_run(for_profile("scnn", profile="smoke"), 0.8)
+    assert cost(paths, 0.79) == pytest.approx(1.0)
+    assert cost(run, 15.25) == pytest.approx(1.0)
+
+
+def test_the_furthest_folding_is_the_smallest_within_the_bound(run: Run) -> None:
+    mixed = scored(run, [(0, 0), (0.1, 0), (5, 0.1), (0.2, 0.2), (5, 0.5)])
+    assert furthest(mixed, 0.3) == mixed.folded[3]
+    assert furthest(mixed, 0.3, "_recalibrated") == mixed.folded[3]
+    assert furthest(mixed, 0.15) == mixed.folded[1]
+    assert furthest(scored(run, [(1, 0)]), 0.3) is None
+
+
+def test_sentences_say_how_far_and_beside_it_what_chance_does(
+    soft_run: Callable[..., Run],
+) -> None:
+    run = soft_run("swrn-28-1-5", {f"stage{i}": (6, 5, i) for i in (1, 2, 3)})
+    size = run.model["parameters"]
+    smaller = [line for line in run.folded if line["parameters"] < 0.99 * size]
+    run = replace(run, folded=[run.folded[0], *smaller])
+    bound, level = value("figures/figure6/error_increase"), chance_of(run)
+    low = scored(run, [(0, 0), (0.1, 0.1), (5, 0.2), (5, 5)])
+    (text,) = sentences([low])
+    for line, how in ((low.folded[1], "as it is"), (low.folded[2], "statistics estimated anew")):
+        size = f"{int(line['parameters']):,}".replace(",", "\u202f")
+        assert f"{how}, it folds to {size} of" in text
+        assert f"for at most {bound:g} points, at threshold {line['threshold']:.3f}, above" in text
+    assert text.endswith(f"chance level {level:.2f}.")
+    below = replace(low, folded=[x | {"threshold": level / 2} for x in low.folded])
+    assert "not above the chance level" in sentences([below])[0]
+    (dear,) = sentences([scored(run, [(0, 0), (4, 2)])])
+    assert "the first folding that saves anything" in dear
+    assert "costs 4.00 points" in dear and "costs 2.00 points" in dear
+    (none,) = sentences([replace(run, folded=[])])
+    assert none.endswith(f"is not measured. Chance level {level:.2f}.")
+    (whole,) = sentences([replace(run, folded=run.folded[:1])])
+    assert whole.endswith(f"no folding makes it smaller. Chance level {level:.2f}.")
+    assert sentences([]) == ["No soft-shared network is recorded yet."]
+
+
+def test_a_tuned_network_stands_beside_the_one_it_came_from(run: Run) -> None:
+    t = (run.folded[2]["threshold"] + run.folded[3]["threshold"]) / 2
+    tuned = replace(
+        run,
+        recipe=replace(run.recipe, fold=t, tune=2),
+        model=run.model | {"parameters": 1234},
+        coefficients={},
+        folded=[],
+        result={"test_error": 14.5},
+    )
+    *_, text = sentences([run, tuned])
+    assert "tuned 2 (cifar10, seed 0): 14.50 % with 1\u202f234 parameters" in text
+    assert "; unfolded 14.25 % with" in text and "; folded and not tuned 20.25 %." in text
+    assert text.endswith(f"Chance level {chance_of(run):.2f}.")
+    assert "is not among these runs" in sentences([tuned])[0]
+    assert len(summary([run, tuned])) == 1
+
+
+def test_the_summary_has_a_row_for_each_shared_run(run: Run, make_run: Callable[..., Run]) -> None:
+    found = summary([run, replace(run, folded=[]), make_run(for_profile("wrn-28-1", epochs=1))])
+    assert found["network"].tolist() == ["SWRN 28-1-4"] * 2
+    assert found["folded, threshold"].tolist() == ["1.000", "not measured"]
+    dear = summary([scored(run, [(1, 1)])])
+    assert dear["folded, threshold"].tolist() == ["costs more"]
+
+
+def test_curves_hold_the_measured_values_and_the_chance_level(run: Run) -> None:
+    above, below = folding_curves([run, replace(run, folded=[])])
+    thresholds = [line["threshold"] for line in run.folded]
+    costs = [line for line in above.lines if len(line.get_xdata()) == len(thresholds)]
+    assert [list(line.get_xdata()) for line in costs] == [thresholds] * 2
+    assert costs[0].get_ydata().tolist() == pytest.approx([3 * i for i in range(len(thresholds))])
+    level = [line.get_xdata()[0] for line in below.lines if line.get_linestyle() == ":"]
+    assert level == [chance_of(run)]
+    assert below.get_xlim()[0] > below.get_xlim()[1], "folding proceeds to the right"
+    above.figure.clear()
+    assert folding_curves([]) == []
+
+
+def test_reproduce_shows_any_shared_network_and_misses_the_papers(
+    run: Run, make_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    run.save(tmp_path)
+    make_run(for_profile("wrn-28-1", epochs=1)).save(tmp_path)
+    found = ss.reproduce("folding", runs=tmp_path)
+    assert [r.recipe for r in found.runs] == [run.recipe], "and nothing was trained"
+    assert [r.model for r in found.missing] == ["swrn-28-10-4", "swrn-40-8-8"]
+    assert len(found.folding_curves()) == 2 and len(found.foldings()) == 1
+    assert str(found.findings()) == f"- {sentences([run])[0]}"

@@ -1,0 +1,168 @@
+"""The status page lists each number of the paper once, and follows the records."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from softshare import paper
+from softshare.recipe import Recipe, for_profile
+from softshare.records import Run
+from softshare.results import status
+
+Make = Callable[..., Run]
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+    runs: list[Run] = []
+    monkeypatch.setattr(status, "load_runs", lambda: runs)
+    return runs
+
+
+def line(row: str, data: str, table: str = "Table 1") -> dict[str, Any]:
+    found = status.tables()
+    chosen = (found["table"] == table) & (found["row"] == row) & (found["data"] == data)
+    (only,) = found[chosen].to_dict("records")
+    return only
+
+
+def state(figure: str) -> tuple[str, int]:
+    found = status.figures()
+    (only,) = found[found["figure"].str.startswith(figure)].to_dict("records")
+    return only["state"], only["runs"]
+
+
+def test_each_number_of_a_network_we_build_appears_once(recorded: list[Run]) -> None:
+    found = status.tables()
+    shown = sorted(zip(found["table"], found["row"], found["paper"], strict=True))
+    wanted = []
+    for table in paper.load()["tables"].values():
+        for row in table["rows"]:
+            for key, about in table["columns"].items():
+                if row["model"] and about["metric"]:
+                    number = f"{row['values'][key]:.2f} {about['unit']}"
+                    wanted.append((table["source"], row["row"], number))
+    assert shown == sorted(wanted)
+    assert not found.duplicated(["table", "row", "data"]).any()
+    assert set(found["verdict"]) == {"not attempted"}
+    assert found[["runs at its own size", "stand-ins"]].to_numpy().sum() == 0
+
+
+def test_imagenet_has_both_measures_and_no_command(recorded: list[Run]) -> None:
+    assert line("SWRN 50-2", "imagenet, Top-1", "Table 3")["paper"] == "21.74 %"
+    assert line("SWRN 50-2", "imagenet, Top-5", "Table 3")["paper"] == "5.95 %"
+    found = status.tables()
+    assert set(found[found["table"] == "Table 3"]["command"]) == {""}
+
+
+def test_the_cost_of_a_run_by_hand(recorded: list[Run]) -> None:
+    cost = line("WRN 28-10", "cifar10")["cost of a run (EFLOP)"]
+    each = 3 * 16 * 9 * 32**2 + 640 * 10  # stem and classifier of WRN 28-10, in MACs
+    for i, o, side in ((16, 160, 32), (160, 320, 16), (320, 640, 8)):
+        each += (9 * i * o + i * o + 7 * 9 * o * o) * side**2  # four blocks and a 1x1 shortcut
+    assert cost == pytest.approx(6 * each * 50_000 * 200 / 1e18)
+    assert line("SWRN 28-10-1", "cifar100")["cost of a run (EFLOP)"] == pytest.approx(
+        cost, rel=1e-3
+    )
+
+
+def test_each_measure_has_its_own_verdict(recorded: list[Run], make_run: Make) -> None:
+    recipe = Recipe("swrn-50-2", "imagenet", epochs=90, batch_size=256, weight_decay=1e-4)
+    recipe = replace(recipe, milestones=(1 / 3, 2 / 3), decay=0.1)
+    result = {"test_error": 21.75, "top5_error": 6.9}
+    recorded += [replace(make_run(recipe), result=result)]
+    assert line("SWRN 50-2", "imagenet, Top-1", "Table 3")["verdict"] == "reproduced"
+    assert line("SWRN 50-2", "imagenet, Top-5", "Table 3")["verdict"] == "not reproduced"
+
+
+@pytest.mark.parametrize(
+    ("errors", "verdict"),
+    [([4.05], "reproduced"), ([4.25], "close"), ([4.5, 4.6], "not reproduced")],
+)
+def test_the_verdict_follows_the_records(
+    recorded: list[Run], make_run: Make, errors: list[float], verdict: str
+) -> None:
+    recorded += [make_run(for_profile("wrn-28-10", seed=i), e) for i, e in enumerate(errors)]
+    found = line("WRN 28-10", "cifar10")
+    assert (found["verdict"], found["runs at its own size"]) == (verdict, len(errors))
+    assert line("WRN 28-10", "cifar100")["verdict"] == "not attempted"
+    assert line("WRN 28-10*", "cifar10")["verdict"] == "not attempted"
+
+
+def test_other_settings_beside_the_papers_own_do_not_hide_the_verdict(
+    recorded: list[Run], make_run: Make
+) -> None:
+    recorded += [make_run(for_profile("swrn-28-10", epochs=100), 5.0)]
+    assert line("SWRN 28-10", "cifar10")["verdict"] == "not comparable"
+    recorded += [
+        make_run(for_profile("swrn-28-10"), 3.74),
+        make_run(for_profile("swrn-28-10", "cifar10-jpeg", "fast"), 7.0),
+    ]
+    found = line("SWRN 28-10", "cifar10")
+    assert (found["verdict"], found["runs at its own size"]) == ("reproduced", 3)
+
+
+def test_stand_ins_count_on_copies_of_their_own_set(recorded: list[Run], make_run: Make) -> None:
+    recorded += [
+        make_run(for_profile("swrn-28-1", data, "fast", seed=seed))
+        for data, seeds in {"cifar10": 1, "cifar10-jpeg": 2, "cifar100": 4, "digits": 8}.items()
+        for seed in range(seeds)
+    ]
+    assert line("SWRN 28-10", "cifar10")["stand-ins"] == 3
+    assert line("SWRN 28-10", "cifar100")["stand-ins"] == 4
+    assert line("SWRN 28-10*", "cifar100")["stand-ins"] == 0
+    assert line("SWRN 28-10", "cifar10")["verdict"] == "not attempted"
+
+
+def test_every_command_trains_what_fills_its_line(recorded: list[Run], make_run: Make) -> None:
+    parse = pytest.importorskip("softshare.commands").parse
+    found = status.tables()
+    own = found[found["command"] != ""]
+    filling = {}
+    for command, paper_error in zip(own["command"], own["paper"], strict=True):
+        asked = parse(shlex.split(command)[3:])
+        given = {"dropout": asked.dropout, "cutout": asked.cutout}
+        settings = {name: value for name, value in given.items() if value is not None}
+        recipe = for_profile(asked.model, asked.data, asked.profile, **settings)
+        filling[recipe] = make_run(recipe, float(paper_error.split()[0]))
+    recorded += filling.values()
+    found = status.tables()
+    assert set(found[found["command"] != ""]["verdict"]) == {"reproduced"}
+
+
+def test_figures_say_how_much_of_them_is_recorded(recorded: list[Run], make_run: Make) -> None:
+    assert status.figures()["figure"].str[-1].tolist() == list("345678B")
+    assert state("Figure 5") == ("not attempted", 0)
+    recorded += [make_run(for_profile("cnn", profile="fast"))]
+    assert state("Figure 5") == ("recorded at profile fast: not comparable", 1)
+    recorded += [make_run(for_profile("scnn", epochs=2))]
+    assert state("Figure 5") == ("recorded at profile fast, paper: not comparable", 2)
+    recorded += [make_run(for_profile("scnn", seed=3))]
+    assert state("Figure 5") == ("recorded at the paper's settings for 1 of 3 networks", 3)
+    recorded += [make_run(for_profile(model)) for model in ("cnn", "scnn-r")]
+    assert state("Figure 5") == ("recorded at the paper's settings", 5)
+    assert state("Figure 6") == ("not attempted", 0)
+
+
+def test_appendix_b_counts_its_variants_and_figures_do_not(
+    recorded: list[Run], make_run: Make
+) -> None:
+    assert state("Appendix B") == ("not attempted", 0)
+    recorded += [make_run(for_profile("swrn-28-1", "digits", "smoke", init="normal"))]
+    assert state("Appendix B") == ("recorded at profile smoke: not comparable", 1)
+    recorded += [make_run(for_profile("swrn-28-4", coefficients="unit", seed=2))]
+    assert state("Appendix B") == ("recorded at the paper's settings for 1 of 9 networks", 2)
+    assert state("Figure 3") == ("not attempted", 0)
+
+
+def test_a_figure_on_another_set_is_not_the_papers(recorded: list[Run], make_run: Make) -> None:
+    run = make_run(for_profile("swrn-40-8-8", "cifar10-jpeg"))
+    recorded += [run]
+    assert state("Figure 7") == ("recorded at profile paper: not comparable", 1)
+    recorded += [replace(run, recipe=for_profile("swrn-40-8-8"))]
+    assert state("Figure 7") == ("recorded at the paper's settings", 2)
