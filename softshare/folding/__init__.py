@@ -10,7 +10,7 @@ from torch import Tensor
 
 from softshare.folding.program import Program, Repeat, smallest
 from softshare.folding.ties import thresholds, ties
-from softshare.sharing.similarity import similarity
+from softshare.sharing.similarity import ZERO, similarity
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +168,11 @@ def foldings(
 
 
 def _representative(a: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
-    """Row ``(k,)`` and scales ``(n,)`` of a tie of n layers; its nearest layer has scale 1."""
+    """Row ``(k,)`` and scales ``(n,)`` of a tie of n layers; its nearest layer has scale 1.
+
+    A layer that is next to nothing beside the others may be near in direction, but scales of the
+    others against it would overflow.
+    """
     norms = (a @ G * a).sum(1).clamp(min=0).sqrt()  # (n,), of the weights
     if len(a) == 1 or not norms.any():
         return a[0], torch.ones(len(a))
@@ -176,7 +180,7 @@ def _representative(a: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
     between = unit @ G @ unit.T  # (n, n), signed similarities of weights
     leading = torch.linalg.eigh(between).eigenvectors[:, -1]
     r = leading @ unit  # (k,), the leading direction lies in the span of the unit weights
-    cosines = unit @ G @ r
-    nearest = int(cosines.abs().round(decimals=6).argmax())
+    cosines = (unit @ G @ r).abs().round(decimals=6)
+    nearest = int(cosines.where(norms > ZERO * norms.max(), -1.0).argmax())
     s = (a @ G @ r) / (r @ G @ r)
     return r * s[nearest], s / s[nearest]

@@ -12,6 +12,9 @@ from softshare.sharing import banks
 from softshare.sharing.bank import TemplateBank
 from softshare.sharing.initialisation import initial_coefficients
 
+ZERO = 1e-12
+"""Coefficients of a smaller norm than this have no direction."""
+
 
 def similarity(coefficients: Tensor) -> Tensor:
     r"""The layer similarity matrix of one group (Section 3.2).
@@ -23,7 +26,8 @@ def similarity(coefficients: Tensor) -> Tensor:
         coefficients: A, ``(L, k)``.
 
     Returns:
-        S, ``(L, L)``, float32 in [0, 1]; a layer with all-zero coefficients has a zero row.
+        S, ``(L, L)``, float32 in [0, 1]; a layer whose coefficients are zero, or shorter than
+        `ZERO`, is like no other.
 
     Example:
         >>> similarity(torch.tensor([[1.0, 0.0], [-2.0, 0.0], [1.0, 1.0]]))
@@ -32,7 +36,7 @@ def similarity(coefficients: Tensor) -> Tensor:
                 [0.7071, 0.7071, 1.0000]])
     """
     with torch.autocast(coefficients.device.type, enabled=False):
-        unit = F.normalize(coefficients.float(), dim=1)  # (L, k)
+        unit = F.normalize(coefficients.float(), dim=1, eps=ZERO)  # (L, k)
         return (unit @ unit.T).abs().clamp(max=1.0)
 
 
