@@ -19,6 +19,7 @@ from softshare.records import Run
 from softshare.records.origin import device_name
 from softshare.training.cost import cost
 from softshare.training.engine import COMPILE, engine_for, tuned
+from softshare.training.precision import name_of, precision_for
 from softshare.training.step import Step
 
 START = 8.0
@@ -123,14 +124,15 @@ class Estimator:
             self.learn(run)
 
     def learn(self, run: Run) -> None:
-        """Takes a record into account, if it was made on the same kind of device."""
-        rate = run.cost.get("images_per_second")
+        """Takes a record into account, if it was made as a run would be made now and here."""
         same = run.origin.get("device") == self.name
-        if not rate or not same or self.threads not in (0, run.origin.get("threads")):
+        if not same or self.threads not in (0, run.origin.get("threads")):
             return
         with contextlib.suppress(FileNotFoundError, ValueError):  # of images that are not here
-            self._rates.setdefault(_like(run.recipe), []).append(rate)
-            self._ratios.append(cost(run.recipe).examples / rate / self._computed(run.recipe))
+            rate, precision = self._rate_alone(run), self._precision(run.recipe)
+            if rate and run.origin.get("precision", precision) == precision:
+                self._rates.setdefault(_like(run.recipe), []).append(rate)
+                self._ratios.append(cost(run.recipe).examples / rate / self._computed(run.recipe))
 
     def estimate(self, recipe: Recipe, done: int = 0) -> Estimate:
         """How long the epochs that are not done will take."""
@@ -145,6 +147,16 @@ class Estimator:
     def share(self, recipe: Recipe) -> float:
         """Part of the device that the run alone keeps busy."""
         return self.speed.share(cost(recipe).grain)
+
+    def _rate_alone(self, run: Run) -> float:
+        """Examples a second; of a run that shared its cores with others, as if it had not."""
+        rate, seconds = (run.cost.get(name) or 0.0 for name in ("images_per_second", "seconds"))
+        if worked := self.threads and run.cost.get("processor_seconds"):
+            rate *= max(1.0, seconds * self.threads / worked)
+        return rate
+
+    def _precision(self, recipe: Recipe) -> str:
+        return name_of(precision_for(self.device, cost(recipe).flops * recipe.batch_size))
 
     def _engine(self, recipe: Recipe, epochs: int) -> str:
         found = cost(recipe)

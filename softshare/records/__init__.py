@@ -32,7 +32,8 @@ class Run:
             `softshare.training.folded_error.measure`.
         weights: of the file beside the record that `softshare.records.weights.keep` wrote for a
             small network: ``sha256``, ``bytes``, and the metric of the network as rounded there.
-        cost: ``seconds`` of training, ``images_per_second``, ``peak_memory_bytes``.
+        cost: ``seconds`` of training, of them ``processor_seconds`` in which a core worked on it,
+            summed over cores, ``images_per_second``, ``peak_memory_bytes``.
         origin: device, versions, precision, threads, commit and date.
 
     Example:

@@ -54,6 +54,7 @@ class Journal:
         self.curves: dict[str, list[Any]] = {name: [] for name in names}
         self.coefficients: dict[str, Any] = {}
         self.seconds = 0.0
+        self.processor_seconds: float | None = 0.0
         self.origin = origin(device)  # now: the checkout may have changed when the run ends
         self.commits = [self.origin["commit"]]
         self._keep(0)
@@ -63,7 +64,9 @@ class Journal:
         """How many are done."""
         return len(self.curves["epoch"])
 
-    def note(self, loss: float, scores: dict[str, float], seconds: float) -> None:
+    def note(
+        self, loss: float, scores: dict[str, float], seconds: float, processor_seconds: float
+    ) -> None:
         """One epoch more; `scores` holds the metric and what else is measured with it."""
         epoch = self.epochs
         new = {
@@ -77,6 +80,8 @@ class Journal:
             if name in self.curves or not epoch:  # a checkpoint may be older than a curve
                 self.curves.setdefault(name, []).append(value)
         self.seconds += seconds
+        if self.processor_seconds is not None:
+            self.processor_seconds += processor_seconds
         if epoch + 1 in (*KEPT_EPOCHS, self.recipe.total_epochs):
             self._keep(epoch + 1)
 
@@ -86,6 +91,7 @@ class Journal:
             "curves": self.curves,
             "coefficients": self.coefficients,
             "seconds": self.seconds,
+            "processor_seconds": self.processor_seconds,
             "commits": self.commits,
         }
 
@@ -93,6 +99,7 @@ class Journal:
         """Goes on from a checkpoint, which this commit may not have made."""
         self.curves, self.coefficients = state["curves"], state["coefficients"]
         self.seconds = state["seconds"]
+        self.processor_seconds = state.get("processor_seconds")  # older checkpoints lack it
         self.commits = list(dict.fromkeys([*state["commits"], *self.commits]))
 
     def run(self, data: dict[str, Any], precision: torch.dtype, engine: str) -> Run:
@@ -108,6 +115,7 @@ class Journal:
             coefficients=self.coefficients,
             cost={
                 "seconds": round(self.seconds, 2),
+                "processor_seconds": self.processor_seconds and round(self.processor_seconds, 2),
                 "images_per_second": round(seen / max(self.seconds, 1e-9), 1),
                 "peak_memory_bytes": torch.cuda.max_memory_allocated(self.device) if cuda else None,
             },

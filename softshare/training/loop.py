@@ -109,10 +109,10 @@ class Training:
         with self._bar(done, total) as bar, tuned(self.device):
             for epoch in range(done, total):
                 self._leave_if_due(seconds)
-                start = time.monotonic()
+                start, worked = time.monotonic(), time.process_time()
                 loss, scores = self._epoch(epoch, bar)
                 seconds = time.monotonic() - start
-                self.journal.note(loss, scores, seconds)
+                self.journal.note(loss, scores, seconds, time.process_time() - worked)
                 shown = {"loss": f"{loss:.3g}"} | {n: f"{x:.4g}" for n, x in scores.items()}
                 bar.set_postfix(shown)
                 if epoch + 1 < total and time.monotonic() - written >= self.checkpoint_seconds:

@@ -158,9 +158,11 @@ def test_a_run_that_another_queue_has_recorded_is_not_started(
 # ---------------------------------------------------------------------------------------- estimates
 
 
-def recorded(recipe: Recipe, rate: float, device: str, threads: int = 1) -> Run:
-    about = {"device": device, "threads": threads}
-    return Run(recipe, cost={"images_per_second": rate}, origin=about)
+def recorded(
+    recipe: Recipe, rate: float, device: str, threads: int = 1, cost: Any = None, **origin: str
+) -> Run:
+    about = {"device": device, "threads": threads, **origin}
+    return Run(recipe, cost={"images_per_second": rate, **(cost or {})}, origin=about)
 
 
 def test_a_record_of_this_kind_of_device_says_how_long_its_like_takes() -> None:
@@ -176,6 +178,30 @@ def test_a_record_of_this_kind_of_device_says_how_long_its_like_takes() -> None:
     wider = for_profile("wrn-28-2")
     assert known.estimate(wider).epoch == pytest.approx(ratio * plain.estimate(wider).epoch)
     assert not known.estimate(wider).measured
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_record_of_a_run_that_shared_its_cores_counts_as_if_it_had_not(threads: int) -> None:
+    recipe = for_profile(SMALL, profile="fast")
+    here = Estimator(SPEED, [], "cpu").name
+    shared = {"seconds": 100.0, "processor_seconds": 25.0 * threads}
+    crowded = recorded(recipe, 125.0, here, threads, shared)
+    assert Estimator(SPEED, [crowded], "cpu", threads).estimate(recipe).epoch == 100.0
+    more = {"seconds": 100.0, "processor_seconds": 120.0 * threads}  # helpers of the run worked too
+    alone = recorded(recipe, 500.0, here, threads, more)
+    assert Estimator(SPEED, [alone], "cpu", threads).estimate(recipe).epoch == 100.0
+
+
+def test_a_record_in_another_precision_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = for_profile(SMALL, profile="fast")
+    here = Estimator(SPEED, [], "cpu").name
+    runs = [
+        recorded(recipe, rate, here, precision=precision)
+        for precision, rate in {"float32": 250.0, "bfloat16": 500.0}.items()
+    ]
+    for has, seconds in {False: 200.0, True: 100.0}.items():
+        monkeypatch.setattr("softshare.training.precision._has_bf16_products", lambda has=has: has)
+        assert Estimator(SPEED, runs, "cpu").estimate(recipe).epoch == seconds
 
 
 def test_on_a_gpu_compiling_takes_time_before_anything_is_gained(

@@ -532,6 +532,7 @@ def test_a_record_tells_what_was_trained_on_what_and_where(tmp_path: Path) -> No
     assert run.origin["torch"] == torch.__version__
     assert run.origin["precision"] == "float32"
     assert run.cost["seconds"] > 0
+    assert 0 < run.cost["processor_seconds"] < 2 * run.cost["seconds"]
     assert run.cost["images_per_second"] == pytest.approx(6 * 96 / run.cost["seconds"], rel=0.2)
 
 
