@@ -15,7 +15,14 @@ from softshare.records.naming import label
 from softshare.records.provenance import Text, bullets
 from softshare.reproduction import display, overview
 from softshare.reproduction.showcase import showcase
-from softshare.results import efficiency, findings, folding_results, patterns, variant_results
+from softshare.results import (
+    efficiency,
+    findings,
+    folding_claims,
+    folding_results,
+    patterns,
+    variant_results,
+)
 from softshare.results.curriculum import curve_sentences, phase_scores
 
 if TYPE_CHECKING:
@@ -110,6 +117,10 @@ class Reproduction:
         """How far each network folds, by `softshare.results.folding_results.summary`."""
         return folding_results.summary(self.runs)
 
+    def claims(self) -> pd.DataFrame:
+        """What the paper's folded network does, and ours, by `softshare.results.folding_claims`."""
+        return folding_claims.table(self.runs, self.target)
+
     def folding_curves(self) -> list[Axes]:
         """What folding costs, by `softshare.plots.folding_plot.folding_curves`."""
         return folding_plot.folding_curves(self.runs)
@@ -124,6 +135,8 @@ class Reproduction:
             return bullets(variant_results.variant_sentences(self.runs))
         if self.target == "figure3":
             return bullets(efficiency.efficiency_sentences(self.runs))
+        if self.target in ("figure4", "figure6"):
+            return bullets(folding_claims.sentences(self.runs, self.target))
         if self.target.startswith("figure"):
             return bullets(patterns.pattern_sentences(self.best()))
         return bullets(findings.table_sentences(self.runs, self.target))

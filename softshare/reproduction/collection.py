@@ -60,9 +60,9 @@ def reproduce(
     ones trained. A book build (environment variable ``SOFTSHARE_BOOK``) never trains.
 
     Args:
-        target: a table of CIFAR networks (``table1``, ``table2``, ``table4``), or ``figure3``,
-            ``figure5``, ``figure7`` or ``figure8``, ``appendix_b``, or ``folding``, which shows any
-            soft-shared network and misses those of Figures 4 and 6.
+        target: a table of CIFAR networks (``table1``, ``table2``, ``table4``), ``figure3`` to
+            ``figure8``, ``appendix_b``, or ``folding``, which shows any soft-shared network and
+            misses those of Figures 4 and 6.
         k: for tables, templates per group of one more row; 0 for the table's own rows alone.
         profile: ``auto``, ``paper``, ``fast`` or ``smoke``.
         data: name or path of the data set; ``auto`` trains on CIFAR-10 where it is at hand, else

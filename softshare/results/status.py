@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from softshare import paper
-from softshare.paper.matching import varied
+from softshare.paper.matching import stands_in, varied
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run, load_runs
 from softshare.records.provenance import command
@@ -50,9 +50,12 @@ def tables() -> pd.DataFrame:
 def figures() -> pd.DataFrame:
     """A row for each figure that shows trained networks, and for Appendix B: what is recorded.
 
+    Runs of the figure's own networks, at any setting, and runs that stand in for these at another
+    width, on a copy of their own data set.
+
     Example:
         >>> list(figures().columns)
-        ['figure', 'title', 'state', 'runs']
+        ['figure', 'title', 'state', 'runs', 'stand-ins']
     """
     import pandas as pd
 
@@ -61,14 +64,16 @@ def figures() -> pd.DataFrame:
     for name, about in paper.load()["figures"].items():
         if models := paper.models(name):
             data = about["data"]["value"] if "data" in about else None
+            own = [for_profile(model, data) for model in models]
             others = [r for r in runs if r.recipe.tune or varied(r.recipe)]
             shown = [r for r in runs if r.recipe.model in models and r not in others]
             lines.append(
                 {
                     "figure": about["title"]["source"],
                     "title": about["title"]["value"],
-                    "state": _state([for_profile(model, data) for model in models], shown),
+                    "state": _state(own, shown),
                     "runs": len(shown),
+                    "stand-ins": sum(_stands_in(run, own) for run in runs if run not in shown),
                 }
             )
     own = [for_profile(row["model"], **row["options"]) for row in rows()]
@@ -79,6 +84,7 @@ def figures() -> pd.DataFrame:
             "title": TITLE,
             "state": _state(own, shown),
             "runs": len(shown),
+            "stand-ins": 0,  # any width is a run of its own
         }
     )
     return pd.DataFrame(lines)
@@ -108,6 +114,15 @@ def _number(
         "cost of a run (EFLOP)": flops(recipe) / 1e18 if ours else math.nan,
         "command": command(recipe) if ours else "",
     }
+
+
+def _stands_in(run: Run, own: list[Recipe]) -> bool:
+    """Whether a run trains one of the networks at another width, on a copy of its own set."""
+    return any(
+        stands_in(run.recipe, {"model": recipe.model, "options": {}})
+        and run.data["name"].partition("-")[0] == recipe.data
+        for recipe in own
+    )
 
 
 def _state(own: list[Recipe], runs: list[Run]) -> str:

@@ -374,7 +374,7 @@ def test_the_row_of_k_and_the_networks_of_figure5_can_be_missing(
         (
             "table3",
             {},
-            "knows table1, table2, table4, figure3, figure5, figure7, figure8, folding, ",
+            "knows table1, table2, table4, figure3, figure4, figure5, figure6, figure7, figure8, ",
         ),
         ("table1", {"k": -1}, "k is a whole number from 0 up; got -1"),
         ("table1", {"k": "two"}, "k is a whole number from 0 up; got 'two'"),
@@ -414,7 +414,7 @@ def test_parameters_are_the_plain_values_of_a_namespace() -> None:
 # --- Figures of similarity matrices ------------------------------------------------------------
 
 
-@pytest.mark.parametrize("target", ["figure7", "figure8"])
+@pytest.mark.parametrize("target", ["figure6", "figure7", "figure8"])
 def test_the_figures_of_matrices_train_their_network_on_any_set_at_any_width(
     trainer: Trainer, tmp_path: Path, target: str
 ) -> None:

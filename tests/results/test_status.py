@@ -119,6 +119,24 @@ def test_stand_ins_count_on_copies_of_their_own_set(recorded: list[Run], make_ru
     assert line("SWRN 28-10", "cifar10")["verdict"] == "not attempted"
 
 
+def test_stand_ins_of_a_figure_count_on_copies_of_its_own_set(
+    recorded: list[Run], make_run: Make
+) -> None:
+    recorded += [
+        make_run(for_profile(model, data, "fast", seed=seed))
+        for model in ("swrn-40-1-8", "swrn-40-1", "wrn-40-1")
+        for data, seeds in {"cifar10": 1, "cifar10-jpeg": 2, "digits": 4}.items()
+        for seed in range(seeds)
+    ]
+    recorded += [make_run(for_profile("swrn-40-8-8", seed=7))]
+    recorded += [make_run(replace(recorded[0].recipe, init="normal"))]
+    found = status.figures().set_index("figure")["stand-ins"]
+    assert found[["Figure 6", "Figure 7", "Figure 8"]].tolist() == [3, 3, 3]
+    assert found["Figure 4"] == found["Figure 5"] == 0
+    assert found["Figure 3"] == 6, "WRN 40-1 and SWRN 40-1 for those of width 4"
+    assert state("Figure 6") == ("recorded at the paper's settings", 1)
+
+
 def test_every_command_trains_what_fills_its_line(recorded: list[Run], make_run: Make) -> None:
     parse = pytest.importorskip("softshare.commands").parse
     found = status.tables()
