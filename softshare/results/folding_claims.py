@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
-    *("network", "trained on", "profile", "seed", "folded", "threshold", "chance", "layers"),
-    *("stage 2 runs", "cost", "cost recalibrated"),
+    *("network", "trained on", "folded", "threshold", "chance", "layers", "stage 2 runs"),
+    *("cost", "recalibrated"),
 )
 STAGE = "stage2"  # of which both figures print how it runs
 
@@ -103,8 +103,8 @@ def table(runs: Sequence[Run], figure: str) -> pd.DataFrame:
     Returns:
         `folded`, the way; `threshold`, at which the network folds so, beside `chance`, the chance
         level of the group where it is highest; `layers` before and after; `stage 2 runs`, its
-        schedule; `cost` and `cost recalibrated`, in points, as in
-        `softshare.results.folding_results`.
+        schedule; `cost`, and that with batch statistics estimated anew, `recalibrated`, in points,
+        as in `softshare.results.folding_results`.
 
     Raises:
         ValueError: another figure than ``figure4`` and ``figure6``.
@@ -114,14 +114,14 @@ def table(runs: Sequence[Run], figure: str) -> pd.DataFrame:
     lines, asked = [], claims(figure)
     model, data = (value(f"figures/{figure}/{name}") for name in ("model", "data"))
     for claim in asked:
-        paper = (f"{label(Recipe(model))}, the paper's", data, "", "", claim.how, "", "")
+        paper = (f"{label(Recipe(model))}, the paper's", data, claim.how, "", "")
         lines.append((*paper, claim.layers, str(claim.program), claim.points, ""))
         for run in (run for run in runs if run.coefficients):
             state, depth = _folded(run, claim), _depth(run)
             costs = [_points(run, state, end) for end in ("", AGAIN)]
             lines.append(
                 (
-                    *(label(run), run.data["name"], run.profile, str(run.seed), claim.how),
+                    *(f"{label(run)}, seed {run.seed}", run.data["name"], claim.how),
                     f"{state.threshold:.3f}" if tied(state) else "nothing tied",
                     f"{chance_of(run):.3f}",
                     f"{depth} → {depth - tied(state)}",
