@@ -274,6 +274,23 @@ def test_a_checkpoint_of_another_device_is_refused_and_kept(
     assert path.is_file()
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_processor_seconds_add_up_or_are_left_out(
+    told: bool, tmp_path: Path, interrupt: Callable
+) -> None:
+    """A checkpoint of an earlier version did not keep them, and half of them would mislead."""
+    path, straight = interrupted(tmp_path, interrupt, CASES["dropout"])
+    state = storage.load_checkpoint(path)
+    state["processor_seconds"] = 1000.0
+    if not told:
+        del state["processor_seconds"]
+    storage.save_checkpoint(path, state)
+    run = train(**CASES["dropout"], runs=tmp_path / "runs", device="cpu")
+    assert essence(run) == essence(straight)
+    found = run.cost["processor_seconds"]
+    assert found is None if not told else 1000 < found < 1100
+
+
 def test_a_damaged_record_is_named_set_aside_and_retrained(tmp_path: Path) -> None:
     settings = CASES["dropout"]
     run = train(**settings, runs=tmp_path / "runs", **QUICK)
