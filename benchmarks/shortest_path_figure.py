@@ -26,11 +26,10 @@ from softshare import shortest_paths
 from softshare.models.path_network import PathNetwork
 from softshare.recipe import PATH_MODELS, PROFILES, Recipe, for_profile
 from softshare.training.loop import Training
-from softshare.training.recalibration import recalibrated_score
+from softshare.training.path_task import HELD_OUT
+from softshare.training.recalibration import EACH_EPOCH, recalibrated_score
 from softshare.training.tasks import task_for
 
-HELD_OUT = 1000  # examples on which each epoch is scored
-RECALIBRATED = 10  # batches from which batch normalisation is estimated anew after each epoch
 DRAWN = 1280  # examples drawn at once to time the drawing
 
 
@@ -94,7 +93,7 @@ def measure(bench: Benchmark, recipe: Recipe) -> tuple[list[float], list[float],
     scored = 2 if bench.quick else 500 if bench.device.type == "cuda" else 100
     short = replace(recipe, examples=steps * recipe.batch_size, epochs=1, phases=1)
     ours, plain = Epochs(short, bench.device), PlainEpoch(short, bench.device)
-    enough = min(recipe.examples, RECALIBRATED * recipe.batch_size)
+    enough = min(recipe.examples, EACH_EPOCH * recipe.batch_size)
     scored_on = task_for(replace(short, examples=enough), bench.device)
     inputs = torch.zeros(scored, 2, 32, 32, device=bench.device)
     window = shortest_paths.WINDOWS[len(shortest_paths.WINDOWS) // 2]

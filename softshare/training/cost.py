@@ -12,7 +12,8 @@ from softshare.counting import count
 from softshare.models import build
 from softshare.models.path_network import PathNetwork
 from softshare.recipe import PATH_MODELS, PATHS, Recipe
-from softshare.training.path_task import HELD_OUT
+from softshare.training.path_task import HELD_OUT, PathTask
+from softshare.training.recalibration import EACH_EPOCH
 
 _SIZES = {  # training images, test images, shape
     "cifar10": (50_000, 10_000, (3, 32, 32)),
@@ -29,19 +30,21 @@ class Cost:
     Attributes:
         examples: trained on in an epoch.
         flops: of training on one of them: forward once, backward twice, two FLOP a MAC.
-        held_out: examples that are scored at its end, forward alone.
+        scored: examples that pass at its end, forward alone: those held out, and again, with those
+            before them from which batch normalisation is estimated anew, where the task asks for
+            it.
         grain: FLOP of a training step a layer. The finer, the further from a device's best speed.
     """
 
     examples: int
     flops: float
-    held_out: int
+    scored: int
     grain: float
 
     @property
     def epoch(self) -> float:
         """FLOP of an epoch."""
-        return self.flops * (self.examples + self.held_out / 3)
+        return self.flops * (self.examples + self.scored / 3)
 
 
 def cost(recipe: Recipe) -> Cost:
@@ -56,11 +59,13 @@ def cost(recipe: Recipe) -> Cost:
         >>> f"{found.flops / 1e9:.1f} GFLOP an image"
         '31.5 GFLOP an image'
     """
-    train, held_out, shape = _sizes(recipe.data)
+    train, scored, shape = _sizes(recipe.data)
     train = recipe.examples or train
+    if recipe.data == PATHS and PathTask.recalibrated:
+        scored += scored + min(EACH_EPOCH * recipe.batch_size, train)
     macs, layers = _macs(recipe.model, shape)
     flops = 6.0 * macs
-    return Cost(train, flops, held_out, flops * min(recipe.batch_size, train) / layers)
+    return Cost(train, flops, scored, flops * min(recipe.batch_size, train) / layers)
 
 
 def flops(recipe: Recipe) -> float:

@@ -15,9 +15,12 @@ from softshare.training.tasks import Task, predictor
 RECALIBRATION = 50
 """Training batches, at most, from which a folded network is calibrated."""
 
+EACH_EPOCH = 10
+"""The same for the score that a run notes after each epoch."""
+
 
 def recalibrated_score(
-    net: nn.Module, task: Task, epoch: int, precision: torch.dtype, batches: int = 10
+    net: nn.Module, task: Task, epoch: int, precision: torch.dtype, batches: int = EACH_EPOCH
 ) -> float:
     """The metric with the statistics of batch normalisation estimated anew; `net` stays as it is.
 

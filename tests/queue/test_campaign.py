@@ -152,3 +152,5 @@ def test_costs_are_those_of_the_field(model: str, giga: float) -> None:
     assert found.flops / 1e9 == pytest.approx(giga, rel=0.01)
     assert flops(recipe) == found.flops * found.examples * recipe.total_epochs
     assert found.examples == (5000 if model == "scnn-r" else 50_000)
+    # 1000 grids are scored twice, the second time after 10 batches of 50
+    assert found.scored == (2 * 1000 + 10 * 50 if model == "scnn-r" else 10_000)
