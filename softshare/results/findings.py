@@ -28,8 +28,9 @@ def alike(runs: Sequence[Run], among: Sequence[str] = ()) -> list[Run]:
     """The largest set of runs that differ in model and seed alone: those that may be compared.
 
     Dropout and what is done to the coefficients belong to the model; networks of several widths
-    are kept apart. Among sets that cover as many models, the one at the better profile, then the
-    one with fewer settings of its own.
+    are kept apart. A demonstration, at ``smoke``, comes after everything else. Among sets that
+    cover as many models, the one at the better profile, then the one with fewer settings of its
+    own.
 
     Args:
         runs: any runs.
@@ -46,6 +47,7 @@ def alike(runs: Sequence[Run], among: Sequence[str] = ()) -> list[Run]:
     return max(
         touched,
         key=lambda s: (
+            s[0].profile != "smoke",
             len({label(run) for run in s}),
             -PROFILES.index(s[0].profile),
             -len(_changed(s[0])),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -27,8 +28,9 @@ def digits(model: str, **settings: Any) -> Recipe:
 
 
 def test_the_set_of_most_models_is_chosen(make_run: Make) -> None:
+    fast = partial(for_profile, data="digits", profile="fast")
     best = [
-        make_run(digits(model, seed=seed, dropout=dropout))
+        make_run(fast(model, seed=seed, dropout=dropout))
         for model in ("wrn-28-1", "swrn-28-1", "swrn-28-1-1")
         for seed in (0, 1)
         for dropout in (0.0, 0.3)
@@ -37,8 +39,8 @@ def test_the_set_of_most_models_is_chosen(make_run: Make) -> None:
         make_run(recipe)
         for recipe in (
             *(for_profile(model, "cifar10", "paper") for model in ("wrn-28-10", "swrn-28-10")),
-            *(digits(model, epochs=3) for model in ("wrn-28-1", "swrn-28-1", "swrn-28-1-1")),
-            *(digits(model) for model in ("wrn-28-2", "swrn-28-2", "swrn-28-2-1")),
+            *(fast(model, epochs=3) for model in ("wrn-28-1", "swrn-28-1", "swrn-28-1-1")),
+            *(fast(model) for model in ("wrn-28-2", "swrn-28-2", "swrn-28-2-1")),
         )
     ]
     assert alike(others + best) == best
@@ -54,6 +56,14 @@ def test_the_better_profile_wins_among_sets_of_as_many_models(make_run: Make) ->
     ]
     assert alike([*sets[0], *sets[1], *sets[2]]) == sets[1]
     assert alike(sets[0] + sets[2]) == sets[2]
+
+
+def test_a_demonstration_of_more_models_comes_after_a_result_of_fewer(make_run: Make) -> None:
+    shown = [make_run(for_profile(model, profile="smoke")) for model in ("wrn-28-1", "swrn-28-1")]
+    result = [make_run(for_profile("wrn-28-1", "cifar10-jpeg", "fast"))]
+    assert alike(shown + result) == result
+    assert alike(shown) == shown
+    assert alike(shown + result, among=[shown[0].path]) == shown, "what was trained just now"
 
 
 def test_the_profiles_own_settings_win_among_sets_of_as_many_models(make_run: Make) -> None:
