@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
-    *("network", "trained on", "folded", "threshold", "chance", "layers", "stage 2 runs"),
+    *("network", "folded", "threshold", "chance", "layers", "stage 2 runs"),
     *("cost", "recalibrated"),
 )
 STAGE = "stage2"  # of which both figures print how it runs
@@ -111,17 +111,18 @@ def table(runs: Sequence[Run], figure: str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    lines, asked = [], claims(figure)
+    lines: list[tuple[str, ...]] = []
+    asked = claims(figure)
     model, data = (value(f"figures/{figure}/{name}") for name in ("model", "data"))
     for claim in asked:
-        paper = (f"{label(Recipe(model))}, the paper's", data, claim.how, "", "")
+        paper = (f"{label(Recipe(model))}, {data}, the paper's", claim.how, "", "")
         lines.append((*paper, claim.layers, str(claim.program), claim.points, ""))
         for run in (run for run in runs if run.coefficients):
             state, depth = _folded(run, claim), _depth(run)
             costs = [_points(run, state, end) for end in ("", AGAIN)]
             lines.append(
                 (
-                    *(f"{label(run)}, seed {run.seed}", run.data["name"], claim.how),
+                    *(f"{label(run)}, {run.data['name']}, seed {run.seed}", claim.how),
                     f"{state.threshold:.3f}" if tied(state) else "nothing tied",
                     f"{chance_of(run):.3f}",
                     f"{depth} → {depth - tied(state)}",
