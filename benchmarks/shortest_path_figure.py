@@ -27,7 +27,7 @@ from softshare.models.path_network import PathNetwork
 from softshare.recipe import PATH_MODELS, PROFILES, Recipe, for_profile
 from softshare.training.loop import Training
 from softshare.training.path_task import HELD_OUT
-from softshare.training.recalibration import EACH_EPOCH, recalibrated_score
+from softshare.training.recalibration import EACH_EPOCH, recalibrated_scores
 from softshare.training.tasks import task_for
 
 DRAWN = 1280  # examples drawn at once to time the drawing
@@ -103,7 +103,7 @@ def measure(bench: Benchmark, recipe: Recipe) -> tuple[list[float], list[float],
             "plain evaluation": lambda: plain.evaluate(inputs),
             "ours": ours,
             "evaluation": lambda: ours.evaluate(inputs),
-            "again": lambda: recalibrated_score(ours.net, scored_on, 0, ours.precision),
+            "again": lambda: recalibrated_scores(ours.net, scored_on, 0, ours.precision),
             "drawing": lambda: shortest_paths.examples(DRAWN, window),
         },
         ours.precision,

@@ -18,7 +18,7 @@ from softshare.records import Run
 from softshare.sharing import banks
 from softshare.sharing.similarity import similarity
 from softshare.training.precision import name_of, precision_for
-from softshare.training.recalibration import RECALIBRATION, recalibrate
+from softshare.training.recalibration import RECALIBRATION, recalibrate, renamed
 from softshare.training.tasks import Task, check_images, predictor, task_for
 
 
@@ -136,7 +136,7 @@ def measure(
 
     Returns:
         For each threshold, falling: ``threshold``; ``parameters`` of the folded network; the
-        metric, and the same with ``_recalibrated`` to its name.
+        scores of the task, and the same with ``_recalibrated`` to their names.
 
     Example:
         >>> from softshare.models import build
@@ -158,10 +158,9 @@ def measure(
         twin.load_state_dict(kept)
         parts = fold_in_place(twin, threshold)
         lines.append({"threshold": threshold, "parameters": folded_size(net, parts)})
-        lines[-1][task.metric] = task.score(predictor(twin, precision), epoch)
+        lines[-1] |= task.scores(predictor(twin, precision), epoch)
         recalibrate(twin, task, epoch, precision)
-        again = task.score(predictor(twin, precision), epoch)
-        lines[-1][f"{task.metric}_recalibrated"] = again
+        lines[-1] |= renamed(task.scores(predictor(twin, precision), epoch))
     return lines
 
 
@@ -196,4 +195,4 @@ def folded_size(net: nn.Module, parts: dict[str, Folding]) -> int:
 def score(net: nn.Module, task: Task, epoch: int, precision: torch.dtype, device: Any) -> float:
     """The metric of a network, moved to the device, on what an epoch is scored on."""
     net = net.to(device).to(memory_format=torch.channels_last)
-    return task.score(predictor(net, precision), epoch)
+    return task.scores(predictor(net, precision), epoch)[task.metrics[0]]

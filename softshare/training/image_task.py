@@ -24,7 +24,7 @@ class ImageTask:
     are not mirrored: a mirrored digit is another sign.
     """
 
-    metric = "test_error"
+    metrics: tuple[str, ...] = ("test_error",)
     recalibrated = False
 
     def __init__(
@@ -80,7 +80,7 @@ class ImageTask:
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(outputs.float(), targets)
 
-    def score(self, predict: Callable[[Tensor], Tensor], epoch: int) -> float:
+    def scores(self, predict: Callable[[Tensor], Tensor], epoch: int) -> dict[str, float]:
         wrong = torch.zeros((), device=self.device)
         test = zip(
             self.test.images.split(_SCORED),
@@ -89,7 +89,7 @@ class ImageTask:
         )
         for images, labels in test:
             wrong += (predict(data.normalise(images, **self.moments)).argmax(1) != labels).sum()
-        return 100 * wrong.item() / len(self.test)
+        return {"test_error": 100 * wrong.item() / len(self.test)}
 
     def facts(self) -> dict[str, Any]:
         return {

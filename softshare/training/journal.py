@@ -26,7 +26,7 @@ class Journal:
     Args:
         recipe: what is trained.
         net: the network, as it starts.
-        metric: name of the score.
+        metrics: names of the scores.
         input_shape: of one example, for the count of operations.
         device: where it is trained.
     """
@@ -35,11 +35,11 @@ class Journal:
         self,
         recipe: Recipe,
         net: nn.Module,
-        metric: str,
+        metrics: tuple[str, ...],
         input_shape: tuple[int, ...],
         device: torch.device,
     ) -> None:
-        self.recipe, self.net, self.metric, self.device = recipe, net, metric, device
+        self.recipe, self.net, self.metrics, self.device = recipe, net, metrics, device
         size = count(net, input_shape)
         self.model = {
             "name": recipe.model,
@@ -50,7 +50,7 @@ class Journal:
         self.macs = size.macs
         if isinstance(net, FoldedModel):
             self.model["schedules"] = {g.group: list(g.schedule) for g in net.report.groups}
-        names = ("epoch", "phase", "lr", "loss", metric)
+        names = ("epoch", "phase", "lr", "loss", *metrics)
         self.curves: dict[str, list[Any]] = {name: [] for name in names}
         self.coefficients: dict[str, Any] = {}
         self.seconds = 0.0
@@ -67,7 +67,7 @@ class Journal:
     def note(
         self, loss: float, scores: dict[str, float], seconds: float, processor_seconds: float
     ) -> None:
-        """One epoch more; `scores` holds the metric and what else is measured with it."""
+        """One epoch more; `scores` holds the metrics and what else is measured with them."""
         epoch = self.epochs
         new = {
             "epoch": epoch + 1,
@@ -111,7 +111,7 @@ class Journal:
             model=self.model,
             data=data,
             curves=self.curves,
-            result={self.metric: self.curves[self.metric][-1]},
+            result={name: self.curves[name][-1] for name in self.metrics},
             coefficients=self.coefficients,
             cost={
                 "seconds": round(self.seconds, 2),

@@ -20,7 +20,7 @@ from softshare.training.journal import Journal
 from softshare.training.precision import PRECISIONS, precision_for
 from softshare.training.processes import ALONE, Processes
 from softshare.training.random_streams import seeded
-from softshare.training.recalibration import recalibrated_score
+from softshare.training.recalibration import recalibrated_scores
 from softshare.training.step import Step
 from softshare.training.tasks import Task, predictor
 from softshare.training.watch import Stopped, Watch
@@ -72,7 +72,7 @@ class Training:
             with seeded(recipe.seed, device):
                 net = build(recipe.model, init=recipe.init, **task.model_settings)
         constrain(net, recipe.coefficients)  # before the journal keeps how they start
-        self.journal = Journal(recipe, net, task.metric, task.input_shape, device)
+        self.journal = Journal(recipe, net, task.metrics, task.input_shape, device)
         self.data = task.facts()
         flops = 6.0 * (self.journal.macs or 0) * recipe.batch_size  # of a step, both ways
         chosen = precision_for(device, flops, precision)
@@ -140,19 +140,17 @@ class Training:
         broken = (~losses.isfinite()).nonzero()
         if len(broken):
             self._refuse("loss", f"at step {broken[0].item() + 1} of epoch {epoch + 1}", epoch)
-        score, sound = self.processes.first(lambda: self._score(epoch))
+        scores, sound = self.processes.first(lambda: self._scores(epoch))
         if not sound:
             self._refuse("output", f"in the last step of epoch {epoch + 1}", epoch)
-        scores = {self.task.metric: score}
         if self.task.recalibrated:
-            again = self.processes.first(
-                lambda: recalibrated_score(self.net, self.task, epoch, self.step.precision)
+            scores |= self.processes.first(
+                lambda: recalibrated_scores(self.net, self.task, epoch, self.step.precision)
             )
-            scores[f"{self.task.metric}_recalibrated"] = again
         return losses.mean().item(), scores
 
-    def _score(self, epoch: int) -> tuple[float, bool]:
-        """The metric, and whether all outputs were numbers: the last step may have broken them."""
+    def _scores(self, epoch: int) -> tuple[dict[str, float], bool]:
+        """The scores, and whether all outputs were numbers: the last step may have broken them."""
         predict = predictor(self.net, self.step.precision)
         sound = torch.ones((), dtype=torch.bool, device=self.device)
 
@@ -161,7 +159,7 @@ class Training:
             sound.logical_and_(outputs.isfinite().all())
             return outputs
 
-        return self.task.score(watched, epoch), bool(sound)
+        return self.task.scores(watched, epoch), bool(sound)
 
     def _refuse(self, what: str, where: str, epoch: int) -> NoReturn:
         there = self.checkpoint.path.is_file()

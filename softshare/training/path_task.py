@@ -30,7 +30,7 @@ class PathTask:
     second time with these estimated anew from 10 batches of training examples.
     """
 
-    metric = "f1"
+    metrics: tuple[str, ...] = ("f1",)
     recalibrated = True
     input_shape: tuple[int, ...] = (2, 32, 32)
 
@@ -66,11 +66,11 @@ class PathTask:
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(outputs.float(), targets)
 
-    def score(self, predict: Callable[[Tensor], Tensor], epoch: int) -> float:
+    def scores(self, predict: Callable[[Tensor], Tensor], epoch: int) -> dict[str, float]:
         inputs, targets = self.examples(self.recipe.phase_at(epoch), held_out=True)
         batches = inputs.split(_SCORED)
         logits = torch.cat([predict(batch.float()) for batch in batches])
-        return shortest_paths.f1(logits, targets).item()
+        return {"f1": shortest_paths.f1(logits, targets).item()}
 
     def facts(self) -> dict[str, Any]:
         inputs, targets = self.examples(0)

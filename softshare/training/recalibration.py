@@ -19,16 +19,24 @@ EACH_EPOCH = 10
 """The same for the score that a run notes after each epoch."""
 
 
-def recalibrated_score(
+def recalibrated_scores(
     net: nn.Module, task: Task, epoch: int, precision: torch.dtype, batches: int = EACH_EPOCH
-) -> float:
-    """The metric with the statistics of batch normalisation estimated anew; `net` stays as it is.
+) -> dict[str, float]:
+    """The scores with the statistics of batch normalisation estimated anew; `net` stays as it is.
 
     They come from the first `batches` batches of training examples of the epoch.
+
+    Returns:
+        Each under its name with ``_recalibrated``.
     """
     twin = copy.deepcopy(net)
     recalibrate(twin, task, epoch, precision, batches)
-    return task.score(predictor(twin, precision), epoch)
+    return renamed(task.scores(predictor(twin, precision), epoch))
+
+
+def renamed(scores: dict[str, float]) -> dict[str, float]:
+    """Scores under the names that they have once statistics are estimated anew."""
+    return {f"{name}_recalibrated": score for name, score in scores.items()}
 
 
 def recalibrate(

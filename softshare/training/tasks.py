@@ -19,8 +19,8 @@ from softshare.training.precision import autocast
 class Task(Protocol):
     """A task, ready on a device. Batches depend on recipe and epoch alone."""
 
-    metric: str
-    recalibrated: bool  # whether the metric is also told with batch normalisation estimated anew
+    metrics: tuple[str, ...]  # the first is the one that a run is judged by
+    recalibrated: bool  # whether they are also told with batch normalisation estimated anew
     model_settings: dict[str, Any]
     input_shape: tuple[int, ...]
     steps: int
@@ -31,8 +31,8 @@ class Task(Protocol):
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """What a step minimises."""
 
-    def score(self, predict: Callable[[Tensor], Tensor], epoch: int) -> float:
-        """The metric on examples that are not trained on."""
+    def scores(self, predict: Callable[[Tensor], Tensor], epoch: int) -> dict[str, float]:
+        """The metrics on examples that are not trained on."""
 
     def facts(self) -> dict[str, Any]:
         """The record's ``data``."""

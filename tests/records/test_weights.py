@@ -135,7 +135,8 @@ def test_training_keeps_the_network_that_it_ends_with(trained: tuple[Run, Path])
     alpha = {label: bank.coefficients.tolist() for label, bank in banks.items()}
     assert alpha == run.coefficients[str(run.recipe.total_epochs)]
     task = task_for(run.recipe, CPU)
-    error = task.score(predictor(net, torch.float32), epoch=run.recipe.total_epochs - 1)
+    last = run.recipe.total_epochs - 1
+    error = task.scores(predictor(net, torch.float32), last)["test_error"]
     assert error == run.weights["test_error"]
     assert abs(error - run.test_error) <= 100 * 4 / run.data["test"], "a few images at most"
 

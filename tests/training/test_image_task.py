@@ -57,7 +57,7 @@ def test_the_test_error_counts_the_wrong_images_of_the_whole_test_set() -> None:
         pixels = (image / 255 - train.mean[:, None, None]) / train.std[:, None, None]
         scores = pixels.flatten().double() @ weight.double()
         wrong += int(scores.argmax() != label)
-    error = ImageTask(IMAGES, CPU).score(lambda x: x.flatten(1) @ weight, 0)
+    error = ImageTask(IMAGES, CPU).scores(lambda x: x.flatten(1) @ weight, 0)["test_error"]
     assert error == pytest.approx(100 * wrong / 600)
     assert 0 < error < 100
 

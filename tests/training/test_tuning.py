@@ -66,7 +66,7 @@ def test_its_kept_weights_are_the_folded_network(tuned: tuple[Run, Run, Path]) -
     assert isinstance(net, FoldedModel)
     assert sum(p.numel() for p in net.parameters()) == run.model["parameters"]
     task = task_for(run.recipe, torch.device("cpu"))
-    error = task.score(predictor(net, torch.float32), epoch=1)
+    error = task.scores(predictor(net, torch.float32), epoch=1)["test_error"]
     assert error == run.weights["test_error"]
     assert abs(error - run.test_error) <= 2
     start = fold(base.network(root), 0.02, inputs=None)
