@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,6 +53,27 @@ def tiny_images(monkeypatch: pytest.MonkeyPatch) -> None:
 
     sets = image_sets("tiny", Splits(tuple("abcde"), split(50), split(600)))
     monkeypatch.setattr(data, "load", lambda name, root=None: sets)
+
+
+@pytest.fixture
+def photo_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Makes ``photos/train/<class>`` and ``photos/val/<class>`` of photographs of any size."""
+    import numpy as np
+    from PIL import Image
+
+    def make(train: int = 6, held_out: int = 3) -> Path:
+        draw = np.random.default_rng(0)
+        for split, count in (("train", train), ("val", held_out)):
+            for i in range(count):
+                folder = tmp_path / "photos" / split / "abc"[i % 3]
+                folder.mkdir(parents=True, exist_ok=True)
+                height, width = draw.integers(40, 90, 2)
+                coarse = draw.integers(0, 256, (height // 9, width // 9, 3), dtype=np.uint8)
+                image = Image.fromarray(coarse).resize((int(width), int(height)))
+                image.save(folder / f"{i}.jpg")
+        return tmp_path / "photos"
+
+    return make
 
 
 @pytest.fixture

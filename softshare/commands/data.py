@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from softshare import data
+from softshare.data.image_stream import IMAGENET, adopt, stream
 from softshare.paths import data_root
 from softshare.recipe import PATHS
 
@@ -19,11 +21,14 @@ def data_parser(adding: Any, prog: str, status: str) -> argparse.ArgumentParser:
         description=(
             "Makes an image set ready for training and shows its size and checksums. cifar10 and "
             "cifar100 are downloaded where they are missing; any other set is imported once from "
-            "an archive or folder that holds train/<class>/<image> and test/<class>/<image>."
+            "an archive or folder that holds train/<class>/<image> and test/<class>/<image>. "
+            "imagenet is a folder of such folders, which stays where it is and is read from there."
         ),
         epilog=status,
     )
-    parser.add_argument("name", metavar="NAME", help="cifar10, cifar100, digits, or your own name")
+    parser.add_argument(
+        "name", metavar="NAME", help="cifar10, cifar100, imagenet, digits, or your own name"
+    )
     parser.add_argument(
         "--from", dest="archive", metavar="PATH", help="archive or folder to import under NAME"
     )
@@ -35,6 +40,14 @@ def _data(arguments: argparse.Namespace) -> None:
     if arguments.name == PATHS:
         raise ValueError(f"{PATHS} is drawn anew for each run; there is nothing to fetch.")
     archive = arguments.archive
+    if arguments.name == IMAGENET:
+        train, test = adopt(archive) if archive else stream(IMAGENET)
+        print(
+            f"{IMAGENET}: {len(train)} training and {len(test)} test images, "
+            f"{len(train.classes)} classes, in {Path(train.paths[0]).parents[2]}"
+        )
+        print(train.checksum)
+        return
     sets = data.register(arguments.name, archive) if archive else data.load(arguments.name)
     channels, height, width = sets[0].images.shape[1:]
     print(

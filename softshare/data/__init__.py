@@ -16,12 +16,13 @@ from softshare.data.cifar import NAMES as OFFICIAL
 from softshare.data.cifar import import_cifar, load_cifar
 from softshare.data.image_folder import read_image_folder
 from softshare.data.image_set import ImageSet, Splits, image_sets
+from softshare.data.image_stream import IMAGENET
 from softshare.paths import data_root
 
 __all__ = ["ImageSet", "augment", "load", "normalise", "register"]
 
 PINNED = {"cifar10-jpeg": "6895129eab1f2d2fca652bdb95a76dcdabc23d569a60d7541c7234052b66d74e"}
-TAKEN = (*OFFICIAL, "digits", "shortest-paths")  # names that no archive may bear
+TAKEN = (*OFFICIAL, "digits", "shortest-paths", IMAGENET)  # names that no archive may bear
 
 
 def load(name: str, root: Path | None = None, download: bool = True) -> tuple[ImageSet, ImageSet]:

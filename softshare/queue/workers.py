@@ -69,8 +69,8 @@ class Worker:
         self.ending: Ending | None = None
         self.warnings: list[str] = []
         self.pipe, far = CONTEXT.Pipe(duplex=False)
-        self.process = CONTEXT.Process(
-            target=_work, args=(job, runs, device, threads, deadline, far), daemon=True
+        self.process = CONTEXT.Process(  # no daemon: it may have processes that decode for it
+            target=_work, args=(job, runs, device, threads, deadline, far)
         )
         self.process.start()
         far.close()

@@ -8,7 +8,8 @@ import json
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
-from softshare.recipe.rules import PATH_MODELS, PATHS, PROFILES, check
+from softshare.data.image_stream import IMAGENET
+from softshare.recipe.rules import PATH_MODELS, PATHS, PROFILES, check, streams
 
 
 @dataclass(frozen=True)
@@ -156,8 +157,8 @@ def for_profile(
 
     Args:
         model: name for `softshare.build`.
-        data: name of the data set; default ``cifar10``, ``digits`` at ``smoke``, or the task of
-            Section 4.4 for its models.
+        data: name of the data set; default ``cifar10``, ``digits`` at ``smoke``, ``imagenet`` for
+            networks of depth 50, or the task of Section 4.4 for its models.
         profile: ``paper``, ``fast`` or ``smoke``.
         **settings: fields of `Recipe` to set otherwise.
 
@@ -185,8 +186,8 @@ def for_profile(
             raise ValueError(f"A recipe has no setting {name!r}; {hint}")
     if profile not in PROFILES:
         raise ValueError(f"profile is one of {', '.join(PROFILES)}; got {profile!r}.")
-    chosen: dict[str, Any] = dict(_PATH_DEFAULTS if model in PATH_MODELS else _IMAGE_DEFAULTS)
-    chosen |= (_PATH_PROFILES if model in PATH_MODELS else _IMAGE_PROFILES)[profile]
+    family = "paths" if model in PATH_MODELS else "imagenet" if streams(model) else "cifar"
+    chosen: dict[str, Any] = _DEFAULTS[family] | _PROFILES[family][profile]
     if model == "scnn-r":
         chosen["recurrence"] = 0.01
     if data is not None:
@@ -194,29 +195,41 @@ def for_profile(
     return Recipe(model=model, profile=profile, **(chosen | settings))
 
 
-# Section 4.4 leaves batch size and weight decay open. Here no decay, and 50 examples a step, which
-# divide the phase's 5 000: after a partial batch the running averages of batch normalisation are
-# off, and with them the F1 of that epoch.
-_PATH_DEFAULTS = {
-    "data": PATHS,
-    "optimizer": "adam",
-    "lr": 0.01,
-    "milestones": (),
-    "weight_decay": 0.0,
-    "batch_size": 50,
-    "phases": 5,
-    "examples": 5000,
+# Section 4.2 follows Gross & Wilber (2016). Section 4.4 leaves batch size and weight decay open:
+# no decay, and 50 examples a step, which divide the phase's 5 000; after a partial batch the
+# running averages of batch normalisation are off, and with them the F1 of that epoch.
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "cifar": {},
+    "imagenet": {
+        "data": IMAGENET,
+        "batch_size": 256,
+        "milestones": (1 / 3, 2 / 3),
+        "decay": 0.1,
+        "weight_decay": 1e-4,
+    },
+    "paths": {
+        "data": PATHS,
+        "optimizer": "adam",
+        "lr": 0.01,
+        "milestones": (),
+        "weight_decay": 0.0,
+        "batch_size": 50,
+        "phases": 5,
+        "examples": 5000,
+    },
 }
-_IMAGE_DEFAULTS: dict[str, Any] = {}
-_PATH_PROFILES: dict[str, dict[str, Any]] = {
-    "paper": {"epochs": 50},
-    "fast": {"epochs": 10},
-    "smoke": {"epochs": 1, "examples": 500},
-}
-_IMAGE_PROFILES: dict[str, dict[str, Any]] = {
-    "paper": {},
-    "fast": {"epochs": 30},
-    "smoke": {"epochs": 10, "data": "digits"},
+_PROFILES: dict[str, dict[str, dict[str, Any]]] = {
+    "cifar": {"paper": {}, "fast": {"epochs": 30}, "smoke": {"epochs": 10, "data": "digits"}},
+    "imagenet": {
+        "paper": {"epochs": 90},
+        "fast": {"epochs": 30},
+        "smoke": {"epochs": 1, "examples": 2560},
+    },
+    "paths": {
+        "paper": {"epochs": 50},
+        "fast": {"epochs": 10},
+        "smoke": {"epochs": 1, "examples": 500},
+    },
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from softshare.data.image_stream import IMAGENET
 from softshare.sharing.constraint import CONSTRAINTS
 from softshare.sharing.initialisation import INITS
 
@@ -35,6 +36,16 @@ _RANGES = {
     (0, 1): ("decay", "momentum", "fold"),
     (0, 0.99): ("dropout",),
 }
+
+
+def streams(model: str) -> bool:
+    """Whether a network reads its images from files: those of Section 4.2.
+
+    Example:
+        >>> streams("swrn-50-2"), streams("swrn-28-10-2")
+        (True, False)
+    """
+    return model.startswith(("wrn-50-", "swrn-50-"))
 
 
 def check(recipe: Recipe) -> None:
@@ -74,6 +85,16 @@ def check(recipe: Recipe) -> None:
         raise ValueError(
             f"{', '.join(PATH_MODELS)} train on {PATHS!r} and nothing else does; got model "
             f"{recipe.model!r} with data {recipe.data!r}."
+        )
+    if recipe.data == IMAGENET and not streams(recipe.model):
+        raise ValueError(
+            f"{IMAGENET} is read by wrn-50-2 and swrn-50-2[-k]; got {recipe.model!r}. Other "
+            "networks train on sets that fit in memory."
+        )
+    if streams(recipe.model) and recipe.cutout:
+        raise ValueError(
+            f"Networks of depth 50 are augmented as in Section 4.2, without cutout; got "
+            f"cutout={recipe.cutout}. Leave it at 0."
         )
     if (recipe.fold > 0) != (recipe.tune > 0):
         raise ValueError(

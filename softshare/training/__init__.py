@@ -112,11 +112,11 @@ def train(
             raise ValueError("A run of several processes cannot be watched; pass watch=None.")
         options = (checkpoint_seconds, progress, watch, precision, engine, processes)
         if processes.rank:  # the first one writes, and says when it is done
-            task = task_for(recipe, place, source)
+            task = task_for(recipe, place, source, processes=processes)
             net = folded_start(recipe, root, base)
             return Training(recipe, task, place, saved, *options, net).finish()
         with held(saved, recipe.path):
-            task = task_for(recipe, place, source)
+            task = task_for(recipe, place, source, processes=processes)
             if (known := _recorded(recipe, root)) is not None:
                 check_images(known, task)
                 return known

@@ -20,6 +20,7 @@ _SIZES = {  # training images, test images, shape
     "cifar10-jpeg": (50_000, 10_000, (3, 32, 32)),
     "cifar100": (50_000, 10_000, (3, 32, 32)),
     "digits": (1438, 359, (1, 8, 8)),
+    "imagenet": (1_281_167, 50_000, (3, 224, 224)),
 }
 
 

@@ -35,7 +35,16 @@ class Processes:
     size: int = 1
 
     def part(self, batch: Tensor) -> Tensor:
-        """This process' share of a batch."""
+        """This process' share of a batch.
+
+        Raises:
+            ValueError: the batch has fewer examples than there are processes.
+        """
+        if len(batch) < self.size:
+            raise ValueError(
+                f"Each of {self.size} processes needs an example of every batch; got a batch of "
+                f"{len(batch)}. Choose another batch_size."
+            )
         return batch.tensor_split(self.size)[self.rank] if self.size > 1 else batch
 
     def share(self, batch: Tensor) -> float:

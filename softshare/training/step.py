@@ -40,7 +40,7 @@ class Step:
         precision: what the network computes in; the parameters stay float32. Default: bfloat16 on
             a GPU that has it, else float32.
         engine: one of ``softshare.training.engine.ENGINES``.
-        processes: that train the network together; each is called with the whole batch.
+        processes: that train the network together.
 
     Example:
         >>> import torch.nn.functional as F
@@ -85,7 +85,8 @@ class Step:
     def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Takes the step; returns the loss without the regulariser, still on the device.
 
-        Of several processes each returns its part, and the mean over them is the loss.
+        Of several processes each returns its part, and the mean over them is the loss. They are
+        given all targets, and all inputs or those of their part.
         """
         if self.processes.size > 1:
             return self._take_part(inputs, targets)
@@ -137,13 +138,10 @@ class Step:
         return noted
 
     def _take_part(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        if len(inputs) < self.processes.size:
-            raise ValueError(
-                f"Each of {self.processes.size} processes needs an example of every batch; got a "
-                f"batch of {len(inputs)}. Choose another batch_size."
-            )
-        forward = partial(self._forward, share=self.processes.share(inputs))
-        inputs, targets = self.processes.part(inputs), self.processes.part(targets)
+        forward = partial(self._forward, share=self.processes.share(targets))
+        whole = len(inputs) == len(targets)
+        inputs = self.processes.part(inputs) if whole else inputs
+        targets = self.processes.part(targets)
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         return self._take(forward, inputs, targets)
 

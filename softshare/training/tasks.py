@@ -9,11 +9,13 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from softshare.recipe import PATHS, Recipe
+from softshare.recipe import PATHS, Recipe, streams
 from softshare.records import Run
 from softshare.training.image_task import ImageTask
 from softshare.training.path_task import PathTask
 from softshare.training.precision import autocast
+from softshare.training.processes import ALONE, Processes
+from softshare.training.stream_task import StreamTask
 
 
 class Task(Protocol):
@@ -26,7 +28,11 @@ class Task(Protocol):
     steps: int
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs and targets of the steps of an epoch, counted from 0."""
+        """Inputs and targets of the steps of an epoch, counted from 0.
+
+        Where several processes train a network, all targets, and all inputs or those of the part
+        of this one.
+        """
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """What a step minimises."""
@@ -39,11 +45,17 @@ class Task(Protocol):
 
 
 def task_for(
-    recipe: Recipe, device: torch.device, source: str | Path | None = None, root: Path | None = None
+    recipe: Recipe,
+    device: torch.device,
+    source: str | Path | None = None,
+    root: Path | None = None,
+    processes: Processes = ALONE,
 ) -> Task:
     """The task of a recipe; `source` is a file or folder to read its image set from."""
     if recipe.data == PATHS:
         return PathTask(recipe, device)
+    if streams(recipe.model):
+        return StreamTask(recipe, device, source, root, processes)
     return ImageTask(recipe, device, source, root)
 
 
