@@ -89,7 +89,7 @@ def test_scores_are_those_of_the_middle_crop(photo_folder: Callable[..., Path]) 
             image = Image.new("RGB", (50, 50), (60 * i, 200 - 40 * i, 90))
             image.save(folder / split / name / "0.png")
     ours = task(folder)
-    torch.manual_seed(0)
+    torch.manual_seed(4)
     weight = torch.randn(3 * 64 * 64, 7)
     wrong = torch.zeros(2)
     for path, label in zip(ours.test.paths, ours.test.labels.tolist(), strict=True):
