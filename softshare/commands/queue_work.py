@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from softshare.commands.records import pack_up, sound
+from softshare.data.image_stream import IMAGENET, at_hand
 from softshare.queue import Queue, Summary
 from softshare.queue.campaign import Job, campaign, chosen
 from softshare.queue.estimate import Estimator, measure
@@ -27,8 +28,14 @@ def work(arguments: argparse.Namespace) -> int:
     place = Place.here(device, arguments.workers, arguments.runs)
     plan = campaign("cpu" if device.type == "cpu" else "gpu", arguments.data, arguments.plan)
     jobs = chosen(plan, arguments.profile, arguments.only)
+    jobs, absent = _trainable(jobs)
     missing = [job for job in jobs if not place.recorded(job.recipe)]
     narrator = Narrator(arguments.quiet)
+    if absent:
+        narrator.say(
+            f"{absent} runs of the plan are left out: there is no {IMAGENET} here; "
+            f"`python -m softshare data {IMAGENET} --from FOLDER` shows where it is"
+        )
     summary, asked = Summary(), 0
     if missing:
         speed = alone(measure, str(device), place.threads)
@@ -58,6 +65,14 @@ def work(arguments: argparse.Namespace) -> int:
         unfinished = [job.recipe for job in summary.stopped] if arguments.pack_unfinished else []
         left_out = pack_up(arguments.pack, records, place.runs, narrator, unfinished)
     return 128 + asked if asked else int(bool(summary.failed) or left_out)
+
+
+def _trainable(jobs: list[Job]) -> tuple[list[Job], int]:
+    """The runs without those that need ImageNet where it is not, unless it is all that is asked."""
+    if at_hand():
+        return jobs, 0
+    others = [job for job in jobs if job.recipe.data != IMAGENET]
+    return (others, len(jobs) - len(others)) if others else (jobs, 0)
 
 
 def _show(jobs: list[Job], missing: list[Job], place: Place, estimator: Estimator) -> None:

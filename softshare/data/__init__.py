@@ -22,6 +22,7 @@ from softshare.paths import data_root
 __all__ = ["ImageSet", "augment", "load", "normalise", "register"]
 
 PINNED = {"cifar10-jpeg": "6895129eab1f2d2fca652bdb95a76dcdabc23d569a60d7541c7234052b66d74e"}
+IN_MEMORY = (*OFFICIAL, "digits", *PINNED)  # sets that are known by name
 TAKEN = (*OFFICIAL, "digits", "shortest-paths", IMAGENET)  # names that no archive may bear
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 NO_ROW = "not a row of the paper"
 COLUMNS = (
-    *("row", "data", "paper", "unit", "ours", "spread", "n", "difference", "verdict", "why"),
-    *("profile", "variant", "model", "stands_in_for", "quoted", "confidence"),
+    *("row", "data", "metric", "paper", "unit", "ours", "spread", "n", "difference", "verdict"),
+    *("why", "profile", "variant", "model", "stands_in_for", "quoted", "confidence"),
 )
 
 
@@ -63,12 +63,13 @@ def frame(runs: Iterable[Recorded], name: str, document: dict[str, Any]) -> pd.D
 
     Returns:
         A line for each row, column and setting that was run: `row`; `data`, the column's data set;
-        `paper`, the printed value in `unit`; `ours`, the mean over seeds; `spread`, their sample
-        standard deviation, NaN at n = 1; `n`; `difference`, ours minus the paper's; `verdict`,
-        that of `verdict` if the paper's own setting was run on its own data, else
-        "not comparable", and "not attempted" without a run; `why`, in words; `profile`; `variant`,
-        the data set that was trained on; `model`, trained or to be trained; `stands_in_for`, the
-        row whose model it is at another width; `quoted` and `confidence` of the paper's number.
+        `metric`, its name in a record's result; `paper`, the printed value in `unit`; `ours`, the
+        mean over seeds; `spread`, their sample standard deviation, NaN at n = 1; `n`;
+        `difference`, ours minus the paper's; `verdict`, that of `verdict` if the paper's own
+        setting was run on its own data, else "not comparable", and "not attempted" without a run;
+        `why`, in words; `profile`; `variant`, the data set that was trained on; `model`, trained
+        or to be trained; `stands_in_for`, the row whose model it is at another width; `quoted` and
+        `confidence` of the paper's number.
         A run of another model or data set has row "not a row of the paper" and no paper value.
 
     Raises:
@@ -98,7 +99,8 @@ def frame(runs: Iterable[Recorded], name: str, document: dict[str, Any]) -> pd.D
         if where and not (where.own and data_set(runs[0]) in sets):
             for metric in [metric for metric in units if metric in runs[0].result]:
                 line = _ours(runs, metric, settings, sets, where.row)
-                lines.append({**_unprinted(where, runs[0], units[metric]), **line})
+                about = {"metric": metric, "unit": units[metric]}
+                lines.append({**_unprinted(where, runs[0]), **about, **line})
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
@@ -106,6 +108,7 @@ def _printed(row: dict[str, Any], key: str, about: dict[str, Any]) -> dict[str, 
     return {
         "row": row["row"],
         "data": about["data"],
+        "metric": about["metric"],
         "paper": float(row["values"][key]),
         "unit": about["unit"],
         "stands_in_for": "",
@@ -114,12 +117,11 @@ def _printed(row: dict[str, Any], key: str, about: dict[str, Any]) -> dict[str, 
     }
 
 
-def _unprinted(where: Place, run: Recorded, unit: str) -> dict[str, Any]:
+def _unprinted(where: Place, run: Recorded) -> dict[str, Any]:
     return {
         "row": NO_ROW,
         "data": data_set(run),
         "paper": math.nan,
-        "unit": unit,
         "difference": math.nan,
         "verdict": "not comparable",
         "stands_in_for": where.row["row"] if where.row else "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from softshare.plots.axes import axes
-from softshare.records.naming import row_label
+from softshare.records.naming import measures, row_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,8 @@ def comparison(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     if table.empty:
         raise ValueError("There is nothing to compare: the table has no rows.")
-    lines = [_line_label(row) for _, row in table.iterrows()]
+    rows = (row for _, row in table.iterrows())
+    lines = [_line_label(*each) for each in zip(rows, measures(table), strict=True)]
     ax = ax or axes(7.0, 0.9 + 0.34 * len(lines))
     places = range(len(lines))
     ax.scatter(table["paper"], places, marker="|", s=160, color="0.35", label="paper")
@@ -56,7 +57,7 @@ def comparison(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _line_label(row: Any) -> str:
-    where = "" if not row["n"] else f", {row['profile']}, n={row['n']}"
-    data = row["variant"] if row["n"] else row["data"]
-    return f"{row_label(row)} ({data}{where})"
+def _line_label(row: Any, measure: str) -> str:
+    words = [row["variant"] if row["n"] else row["data"], measure]
+    words += [row["profile"], f"n={row['n']}"] if row["n"] else []
+    return f"{row_label(row)} ({', '.join(filter(None, words))})"

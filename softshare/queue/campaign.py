@@ -11,7 +11,7 @@ from typing import Any
 from softshare import paper
 from softshare.paper.file import read
 from softshare.paths import plan_toml
-from softshare.recipe import PATH_MODELS, PROFILES, Recipe, for_profile
+from softshare.recipe import PATH_MODELS, PROFILES, Recipe, for_profile, streams
 from softshare.reproduction.plan import Plan, at_hand
 from softshare.results import variants
 
@@ -125,7 +125,7 @@ def _targets(entry: dict[str, Any]) -> list[str]:
 
 
 def _set(entry: dict[str, Any], model: str, instead: str) -> str | None:
-    if model in PATH_MODELS:
+    if model in PATH_MODELS or streams(model):
         return None
     if "data" in entry:
         return entry["data"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from softshare.data import IN_MEMORY
 from softshare.data.image_stream import IMAGENET
 from softshare.sharing.constraint import CONSTRAINTS
 from softshare.sharing.initialisation import INITS
@@ -86,10 +87,11 @@ def check(recipe: Recipe) -> None:
             f"{', '.join(PATH_MODELS)} train on {PATHS!r} and nothing else does; got model "
             f"{recipe.model!r} with data {recipe.data!r}."
         )
-    if recipe.data == IMAGENET and not streams(recipe.model):
+    if recipe.data in IN_MEMORY if streams(recipe.model) else recipe.data == IMAGENET:
         raise ValueError(
-            f"{IMAGENET} is read by wrn-50-2 and swrn-50-2[-k]; got {recipe.model!r}. Other "
-            "networks train on sets that fit in memory."
+            f"wrn-50-2 and swrn-50-2[-k] read photographs from files, {IMAGENET} or a folder, and "
+            "other networks train on sets that are held in memory, such as cifar10; got model "
+            f"{recipe.model!r} with data {recipe.data!r}."
         )
     if streams(recipe.model) and recipe.cutout:
         raise ValueError(

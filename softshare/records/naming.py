@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from softshare.recipe import Recipe
 from softshare.records import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MEASURES = {"test_error": "top-1", "top5_error": "top-5"}
 
 
 def label(of: Run | Recipe) -> str:
@@ -37,6 +42,19 @@ def row_label(row: Any) -> str:
     if row["paper"] == row["paper"]:
         return row["row"]
     return _spaced(row["model"]) + ("*" if row["stands_in_for"].endswith("*") else "")
+
+
+def measures(table: pd.DataFrame) -> list[str]:
+    """What each line of `softshare.compare` measures, where the table has several; else nothing.
+
+    Example:
+        >>> from softshare import compare
+        >>> set(measures(compare([], "table1"))), measures(compare([], "table3"))[:2]
+        ({''}, ['top-1', 'top-5'])
+    """
+    if table["metric"].nunique() < 2:
+        return [""] * len(table)
+    return [_MEASURES[metric] for metric in table["metric"]]
 
 
 def _spaced(model: str) -> str:

@@ -60,13 +60,13 @@ def reproduce(
     ones trained. A book build (environment variable ``SOFTSHARE_BOOK``) never trains.
 
     Args:
-        target: a table of CIFAR networks (``table1``, ``table2``, ``table4``), ``figure3`` to
-            ``figure8``, ``appendix_b``, or ``folding``, which shows any soft-shared network and
-            misses those of Figures 4 and 6.
+        target: ``table1`` to ``table4``, ``figure3`` to ``figure8``, ``appendix_b``, or
+            ``folding``, which shows any soft-shared network and misses those of Figures 4 and 6.
         k: for tables, templates per group of one more row; 0 for the table's own rows alone.
         profile: ``auto``, ``paper``, ``fast`` or ``smoke``.
         data: name or path of the data set; ``auto`` trains on CIFAR-10 where it is at hand, else
-            its JPEG variant, and at ``smoke`` on scikit-learn's digits.
+            its JPEG variant, and at ``smoke`` on scikit-learn's digits; for ``table3`` on
+            ImageNet.
         seeds: runs a row, seeds 0, 1, ...
         epochs: instead of the profile's, for the shortest-path task of each phase; 0 leaves them.
         width: widening factor instead of the paper's; 0 leaves it (1 at ``smoke``).

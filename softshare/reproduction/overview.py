@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from softshare.recipe import PATHS, Recipe
 from softshare.records import Run
-from softshare.records.naming import label, row_label
+from softshare.records.naming import label, measures, row_label
 from softshare.records.provenance import plural
 
 if TYPE_CHECKING:
@@ -73,9 +73,11 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
         "" if not n else f"{mean:.2f}" + (f" ± {std:.2f}" if n > 1 else "")
         for mean, std, n in zip(table["ours"], table["spread"], table["n"], strict=True)
     ]
+    told = measures(table)
     return pd.DataFrame(
         {
             "model": [row_label(row) for _, row in table.iterrows()],
+            **({"error": told} if any(told) else {}),
             "trained on": table["variant"].where(table["n"] > 0, table["data"]),
             "paper (%)": table["paper"].map("{:.2f}".format).where(printed, ""),
             "ours (%)": ours,

@@ -19,8 +19,8 @@ from softshare.records import Run
 from softshare.results import efficiency, variants
 
 TARGETS = (
-    *("table1", "table2", "table4", "figure3", "figure4", "figure5", "figure6", "figure7"),
-    *("figure8", "folding", "appendix_b"),
+    *("table1", "table2", "table3", "table4"),
+    *("figure3", "figure4", "figure5", "figure6", "figure7", "figure8", "folding", "appendix_b"),
 )
 PREFERRED = ("cifar10", "cifar10-jpeg")
 _FOLDED = ("figure4", "figure6")  # whose networks the paper folds
@@ -58,6 +58,7 @@ class Plan:
             raise ValueError(f"profile is auto, {', '.join(PROFILES)}; got {self.profile!r}.")
         fixed = {"k"} if self.figure else set()
         fixed |= {"width", "data"} if self.target == "figure5" else set()
+        fixed |= {"width"} if self.target == "table3" else set()
         for name in sorted(fixed):
             if getattr(self, name) not in (0, "auto"):
                 raise ValueError(
@@ -65,7 +66,7 @@ class Plan:
                     f"{name}={getattr(self, name)!r}."
                 )
         if self.data != "auto":
-            recipe_for("wrn-28-1", self.data)
+            self._asked()
         if self.k:
             with torch.device("meta"):
                 build(self.rows()[-1]["model"])
@@ -97,12 +98,14 @@ class Plan:
         """What to train, all rows of the first seed first.
 
         At ``auto`` the profile is ``fast`` on a GPU and ``smoke`` on a CPU, and the data set
-        CIFAR-10, or its JPEG variant where only that is at hand, or digits at ``smoke``.
+        CIFAR-10, or its JPEG variant where only that is at hand, or digits at ``smoke``; for
+        Table 3 it is ImageNet.
         """
         profile, data = self.profile, self.data
         if profile == "auto":
             profile = "fast" if torch.cuda.is_available() else "smoke"
-        if data == "auto" and self.target != "figure5":
+        fixed = self.target in ("figure5", "table3")
+        if data == "auto" and not fixed:
             data = "digits" if profile == "smoke" else at_hand()
         wanted = {}
         for seed in range(self.seeds):
@@ -113,7 +116,7 @@ class Plan:
                 if data == "digits" and "cutout" in settings:
                     settings["cutout"] = _DIGITS_CUTOUT
                 name, width = kind(row["model"])
-                width = self.width or (1 if profile == "smoke" else width)
+                width = self.width or (1 if profile == "smoke" and not fixed else width)
                 model = name.replace("*", str(width))
                 wanted[recipe_for(model, None if data == "auto" else data, profile, **settings)] = 0
         return list(wanted)  # narrowed rows may coincide
@@ -135,10 +138,14 @@ class Plan:
         recipe = run.recipe
         return (
             self.profile in ("auto", recipe.profile)
-            and (self.data == "auto" or recipe_for("wrn-28-1", self.data).data == recipe.data)
+            and (self.data == "auto" or self._asked().data == recipe.data)
             and self.epochs in (0, recipe.epochs)
             and self.width in (0, kind(recipe.model)[1])
         )
+
+    def _asked(self) -> Recipe:
+        """A recipe of the target on the data set that is asked for."""
+        return recipe_for(self.rows()[0]["model"], self.data)
 
     def asks(self) -> bool:
         """Whether particular runs are asked for, not just any that there are."""

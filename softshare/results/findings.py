@@ -64,7 +64,7 @@ def contrasts(runs: Sequence[Run], table: str) -> pd.DataFrame:
 
     Args:
         runs: runs of a table.
-        table: ``table1``, ``table2`` or ``table4``.
+        table: ``table1`` to ``table4``.
 
     Returns:
         A row a pair: `n`, runs of each; `ours`, the difference of our mean errors, negative where
@@ -160,9 +160,11 @@ def _printed(table: str, shared: Run, twin: Run) -> tuple[str, float]:
     ours, other = (found.row if found else None for found in places)
     if not ours or not other or kind(ours["model"])[1] != kind(other["model"])[1]:
         return "", math.nan
-    column = "cifar100" if data_set(shared) == "cifar100" else "cifar10"
-    difference = ours["values"][column] - other["values"][column]
-    return f"{ours['row']} against {other['row']} on {column}", difference
+    columns = tables[table]["columns"].items()
+    printed = {about["data"]: key for key, about in columns if about["metric"] == "test_error"}
+    data = data_set(shared) if data_set(shared) in printed else "cifar10"
+    difference = ours["values"][printed[data]] - other["values"][printed[data]]
+    return f"{ours['row']} against {other['row']} on {data}", difference
 
 
 __all__ = ["alike", "contrasts", "image_noise", "setting", "table_sentences"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,6 @@ from softshare.training.cost import flops
 if TYPE_CHECKING:
     import pandas as pd
 
-_IMAGES = {"cifar10": 50_000, "cifar100": 50_000}  # to train on
-
 
 def tables() -> pd.DataFrame:
     """A row for each number of the paper's tables whose network this project builds.
@@ -26,7 +23,7 @@ def tables() -> pd.DataFrame:
     Returns:
         Table, row, data set and number; the verdict of `softshare.compare`, at the paper's
         settings where these were run; runs of the row's own network, at any setting; runs that
-        stand in for it at another width; cost; command. No cost or command for ImageNet.
+        stand in for it at another width; cost; command.
 
     Example:
         >>> tables().loc[0, ["row", "paper", "command"]].tolist()  # doctest: +NORMALIZE_WHITESPACE
@@ -98,21 +95,20 @@ def _number(
         (compared["row"] == row["row"])
         & (compared["data"] == data)
         & (compared["paper"] == printed)
-        & (compared["unit"] == about["unit"])
+        & (compared["metric"] == about["metric"])
     ]
     judged = own[~own["verdict"].isin(["not comparable"])]
     others = compared[compared["stands_in_for"] == row["row"]]
     same_set = [variant.partition("-")[0] == data for variant in others["variant"]]
     recipe = for_profile(row["model"], data, "paper", **row["options"])
-    ours = data in _IMAGES
     return {
-        "data": data if ours else f"{data}, {about['printed']}",
+        "data": data if data.startswith("cifar") else f"{data}, {about['printed']}",
         "paper": f"{printed:.2f} {about['unit']}",
         "verdict": (judged if len(judged) else own).iloc[0]["verdict"],
         "runs at its own size": int(own["n"].sum()),
         "stand-ins": int(others["n"][same_set].sum()),
-        "cost of a run (EFLOP)": flops(recipe) / 1e18 if ours else math.nan,
-        "command": command(recipe) if ours else "",
+        "cost of a run (EFLOP)": flops(recipe) / 1e18,
+        "command": command(recipe),
     }
 
 

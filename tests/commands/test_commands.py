@@ -193,6 +193,8 @@ def test_flags_ask_for_any_recipe(recipe: Recipe, monkeypatch: pytest.MonkeyPatc
         ("train wrn-28-1 --init zero", "init is one of orthogonal,"),
         ("train wrn-28-1 --data shortest-paths", "train on 'shortest-paths' and nothing else"),
         ("train scnn --data digits", "train on 'shortest-paths' and nothing else"),
+        ("train swrn-50-2 --data cifar10", "read photographs from files, imagenet or a folder"),
+        ("train swrn-28-10 --data imagenet", "train on sets that are held in memory"),
         ("train wrn-28-1 --epochs", "argument --epochs: expected one argument"),
         ("data", "the following arguments are required: NAME"),
         ("data digits --form x", "there is no '--form', did you mean --from?"),
@@ -225,6 +227,10 @@ def test_a_wrong_command_line_is_one_sentence_and_status_2(
         ("train wrn-28-1 --data digits --source here", "there is no folder or archive"),
         ("data nowhere", "got 'nowhere'"),
         ("data flowers --from missing.zip", "there is no folder or archive"),
+        ("data imagenet", "imagenet is not in"),
+        ("data imagenet --from nowhere", "there is no folder"),
+        ("train swrn-50-2", "run `python -m softshare data imagenet --from FOLDER`"),
+        ("train swrn-50-2 --data flowers", "pass 'imagenet', or the path of a folder of train/"),
         ("data shortest-paths", "is drawn anew for each run; there is nothing to fetch"),
     ],
 )
@@ -354,6 +360,18 @@ def test_data_shows_what_is_there(capsys: Captured, folder: Path) -> None:
     )
     assert re.fullmatch(r"training sha256:[0-9a-f]{64}", train)
     assert re.fullmatch(r"    test sha256:[0-9a-f]{64}", test)
+
+
+def test_imagenet_is_shown_where_it_is(capsys: Captured, photo_folder: Callable[..., Path]) -> None:
+    place = photo_folder(train=7, held_out=4)
+    assert main(["data", "imagenet", "--from", str(place)]) == 0
+    shown = capsys.readouterr().out
+    first, checksum = shown.splitlines()
+    assert first == f"imagenet: 7 training and 4 test images, 3 classes, in {place}"
+    assert re.fullmatch(r"names and sizes, sha256:[0-9a-f]{64}", checksum)
+    assert main(["data", "imagenet"]) == 0
+    again = capsys.readouterr().out.splitlines()
+    assert again[1] == checksum
 
 
 def test_an_imported_set_can_be_trained_on_by_its_name(folder: Path, capsys: Captured) -> None:

@@ -263,6 +263,24 @@ def test_the_dry_run_shows_every_run_and_starts_none(
     assert not Pretended.log
 
 
+def test_imagenet_is_left_out_where_it_is_not_unless_nothing_else_is_asked(
+    quick: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    entry = '[[gpu]]\nadds = "photographs"\ntarget = "table3"\nprofile = "paper"\n'
+    with (tmp_path / "plan.toml").open("a") as plan:
+        plan.write(entry)
+    assert main([*quick, "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert "2 runs of the plan are left out: there is no imagenet here" in told
+    assert "wrn-50-2" not in told
+    assert main([*quick, "--dry-run", "--only", "table3"]) == 0
+    assert "left out" not in (told := capsys.readouterr().out)
+    assert "imagenet/paper/swrn-50-2/seed0" in told
+    (tmp_path / "imagenet").mkdir()
+    assert main([*quick, "--dry-run"]) == 0
+    assert "4 runs: 0 recorded" in capsys.readouterr().out
+
+
 def test_the_exit_status_says_whether_a_run_failed(
     quick: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

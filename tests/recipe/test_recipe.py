@@ -29,6 +29,7 @@ GOLDEN: list[tuple[dict[str, Any], str]] = [
         "8cd96d80a0",
     ),
     ({"model": "swrn-28-4", "profile": "fast", "coefficients": "unit"}, "18124102ec"),
+    ({"model": "swrn-50-2"}, "f661e23df1"),
 ]
 
 

@@ -11,6 +11,17 @@ from softshare.recipe import Recipe
 from softshare.recipe import rules as recipe_rules
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
+    (
+        {"model": "swrn-50-2", "data": "imagenet", "cutout": 16},
+        "Networks of depth 50 are augmented as in Section 4.2, without cutout; got cutout=16. "
+        "Leave it at 0.",
+    ),
+    (
+        {"model": "wrn-50-2"},
+        "wrn-50-2 and swrn-50-2[-k] read photographs from files, imagenet or a folder, and other "
+        "networks train on sets that are held in memory, such as cifar10; got model 'wrn-50-2' "
+        "with data 'cifar10'.",
+    ),
     ({"epochs": 0}, "epochs must lie between 1 and 1e+06; got 0."),
     ({"batch_size": -1}, "batch_size must lie between 1 and 1e+06; got -1."),
     ({"phases": 0}, "phases must lie between 1 and 1e+06; got 0."),

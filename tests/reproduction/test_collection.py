@@ -372,9 +372,9 @@ def test_the_row_of_k_and_the_networks_of_figure5_can_be_missing(
         ("table1", {"sedd": 1}, "There is no parameter 'sedd'; there are k, profile, data, seeds,"),
         ("table1", {"target": "table2"}, "There is no parameter 'target'"),
         (
-            "table3",
+            "table5",
             {},
-            "knows table1, table2, table4, figure3, figure4, figure5, figure6, figure7, figure8, ",
+            "knows table1, table2, table3, table4, figure3, figure4, figure5, figure6, figure7, ",
         ),
         ("table1", {"k": -1}, "k is a whole number from 0 up; got -1"),
         ("table1", {"k": "two"}, "k is a whole number from 0 up; got 'two'"),
@@ -393,6 +393,8 @@ def test_the_row_of_k_and_the_networks_of_figure5_can_be_missing(
         ("figure5", {"k": 2}, "figure5 are fixed: it takes no k; got k=2"),
         ("figure8", {"k": 2}, "figure8 are fixed: it takes no k; got k=2"),
         ("figure5", {"width": 2}, "figure5 are fixed.*width=2"),
+        ("table3", {"width": 1}, "table3 are fixed.*width=1"),
+        ("table3", {"data": "digits"}, "'digits'"),
         ("figure5", {"data": "digits"}, "figure5 are fixed.*data='digits'"),
     ],
 )

@@ -38,7 +38,8 @@ with together(torch.device("cpu")) as processes:
     losses = []
     for n in (8, 8, 5, 8):
         x, y = torch.randn(n, 3, 8, 8), torch.randint(5, (n,))
-        losses.append(processes.mean(step(x, y).reshape(1)).item())
+        given = processes.part(x) if n == 5 else x  # a process may know its part alone
+        losses.append(processes.mean(step(given, y).reshape(1)).item())
     weights = [p.detach().flatten().tolist() for p in step.net.parameters()]
     try:
         step(x[:1], y[:1])
