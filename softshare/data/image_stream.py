@@ -197,9 +197,11 @@ class _Decoder(Dataset):
                 pixels = image.convert("RGB")
         except Exception as error:  # broken bytes can fail anywhere in a decoder
             return f"{path} cannot be read as an image ({error}); replace or remove it"
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return pil_to_tensor(self.crop(pixels))
+        before = torch.get_rng_state()
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would ask every device
+        crop = self.crop(pixels)
+        torch.set_rng_state(before)
+        return pil_to_tensor(crop)
 
 
 def _crop(side: int, training: bool) -> Any:
