@@ -125,10 +125,10 @@ def _targets(entry: dict[str, Any]) -> list[str]:
 
 
 def _set(entry: dict[str, Any], model: str, instead: str) -> str | None:
-    if model in PATH_MODELS or streams(model):
+    if model in PATH_MODELS:
         return None
-    if "data" in entry:
-        return entry["data"]
+    if "data" in entry or streams(model):
+        return entry.get("data")
     return "digits" if entry["profile"] == "smoke" else instead or at_hand()
 
 

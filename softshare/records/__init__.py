@@ -25,8 +25,9 @@ class Run:
             folded network ``schedules`` instead, the number of each layer's tie.
         data: ``name``, ``checksum`` of the content, numbers of ``train`` and ``test`` examples.
         curves: one list per quantity, one entry per epoch: ``epoch``, ``phase``, ``lr``, ``loss``
-            and ``test_error`` in per cent or ``f1`` and ``f1_recalibrated`` in [0, 1].
-        result: the last entry of the metric's curve, never the best.
+            and ``test_error`` in per cent, for photographs also ``top5_error``, or ``f1`` and
+            ``f1_recalibrated`` in [0, 1].
+        result: the last entry of each metric's curve, never the best.
         coefficients: alpha by epoch (``"0"`` before training) and group, ``(L, k)``.
         folded: error of the network folded at each distinct threshold, where it was measured, by
             `softshare.training.folded_error.measure`.

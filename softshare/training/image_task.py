@@ -12,7 +12,7 @@ from torch import Tensor
 
 from softshare import data
 from softshare.recipe import Recipe
-from softshare.training.random_streams import epoch_stream
+from softshare.training.random_streams import epoch_stream, subset
 
 _SCORED = 500  # images at once
 
@@ -40,17 +40,10 @@ class ImageTask:
                 f"The recipe is for {recipe.data!r}, and {source} holds {train.name!r}; variants "
                 f"are never mixed. Pass data={train.name!r}."
             )
+        self.images, self.labels = train.images, train.labels
         if recipe.examples:
-            if recipe.examples > len(train):
-                raise ValueError(
-                    f"{recipe.data} has {len(train)} training examples; got "
-                    f"examples={recipe.examples}. Pass 0 for all."
-                )
-            chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
-            chosen = chosen[: recipe.examples].to(device)
+            chosen = subset(recipe, len(train)).to(device)
             self.images, self.labels = train.images[chosen], train.labels[chosen]
-        else:
-            self.images, self.labels = train.images, train.labels
         self.recipe, self.test, self.device = recipe, test, device
         self.moments: dict[str, Any] = {"mean": train.mean, "std": train.std}
         self.augmentation: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Random streams of a run: what it draws follows from its seed alone."""
+"""What a run draws at random: its examples, and streams that follow from its seed alone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 from softshare.recipe import Recipe
 
@@ -16,6 +17,26 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed % 2**63)
         yield
+
+
+def subset(recipe: Recipe, total: int) -> Tensor:
+    """The training examples of a recipe by their places, the same for every seed.
+
+    Raises:
+        ValueError: more are asked for than there are.
+
+    Example:
+        >>> subset(Recipe("wrn-28-1", examples=3), total=10).tolist()
+        [4, 1, 7]
+    """
+    if recipe.examples > total:
+        raise ValueError(
+            f"{recipe.data} has {total} training examples; got examples={recipe.examples}. Pass 0 "
+            "for all."
+        )
+    if not recipe.examples:
+        return torch.arange(total)
+    return torch.randperm(total, generator=torch.Generator().manual_seed(0))[: recipe.examples]
 
 
 def epoch_stream(recipe: Recipe, epoch: int, device: torch.device) -> torch.Generator:

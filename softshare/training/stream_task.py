@@ -16,7 +16,7 @@ from softshare.data.colour import MEAN, STD, draw_colours, recolour
 from softshare.data.image_stream import decoded, stream
 from softshare.recipe import Recipe
 from softshare.training.processes import ALONE, Processes
-from softshare.training.random_streams import epoch_stream
+from softshare.training.random_streams import epoch_stream, subset
 
 _SCORED = 200  # images at once
 
@@ -43,15 +43,7 @@ class StreamTask:
         processes: Processes = ALONE,
     ) -> None:
         train, self.test = stream(recipe.data, source, root)
-        if recipe.examples > len(train):
-            raise ValueError(
-                f"{recipe.data} has {len(train)} training examples; got "
-                f"examples={recipe.examples}. Pass 0 for all."
-            )
-        self.chosen = torch.arange(len(train))
-        if recipe.examples:
-            chance = torch.Generator().manual_seed(0)
-            self.chosen = torch.randperm(len(train), generator=chance)[: recipe.examples]
+        self.chosen = subset(recipe, len(train))
         self.recipe, self.train, self.device = recipe, train, device
         self.processes = processes
         self.input_shape: tuple[int, ...] = (3, self.side, self.side)
