@@ -64,13 +64,12 @@ class StreamTask:
         order = self.chosen[torch.randperm(len(self.chosen), generator=chance)]
         seeds = torch.randint(2**62, (len(order),), generator=chance)
         batches = list(zip(*(t.split(self.recipe.batch_size) for t in (order, seeds)), strict=True))
-        parts = (
-            self._asked(*(self.processes.part(t) for t in batch)) for batch in batches
-        )  # drawn from as the decoders get on
+        part = self.processes.part
+        asked = (self._asked(part(rows), part(chosen)) for rows, chosen in batches)
         chance = epoch_stream(self.recipe, epoch, self.device)
-        images = decoded(parts, training=True, **self.decoding)
+        images = decoded(asked, training=True, **self.decoding)
         for (rows, _), pixels in zip(batches, images, strict=True):
-            mine = self.processes.part(torch.arange(len(rows), device=self.device))
+            mine = part(torch.arange(len(rows), device=self.device))
             colours = draw_colours(len(rows), chance).of(mine)
             pixels = pixels.to(self.device, non_blocking=True)
             labels = self.train.labels[rows].to(self.device, non_blocking=True)
@@ -90,7 +89,7 @@ class StreamTask:
             best = logits.topk(min(5, logits.shape[1])).indices  # (B, 5)
             right = best == self.test.labels[some].to(self.device)[:, None]
             wrong += torch.stack([(~right[:, 0]).sum(), (~right.any(1)).sum()])
-        shares = (100 * wrong / len(self.test)).tolist()
+        shares = [100 * count / len(self.test) for count in wrong.tolist()]
         return dict(zip(self.metrics, shares, strict=True))
 
     def facts(self) -> dict[str, Any]:
