@@ -19,7 +19,9 @@ def show(what: Any, under: str = "", digits: int = 2) -> None:
     import pandas as pd
     from IPython.display import Markdown, display
 
-    if isinstance(what, pd.DataFrame):
+    if what is None or (isinstance(what, (list, pd.DataFrame)) and not len(what)):
+        display(Markdown("Nothing to show yet."))
+    elif isinstance(what, pd.DataFrame):
         display(what.style.hide(axis="index").format(precision=digits, na_rep=""))
     elif hasattr(what, "_repr_mimebundle_"):
         display(what)
@@ -27,7 +29,7 @@ def show(what: Any, under: str = "", digits: int = 2) -> None:
         import matplotlib.pyplot as plt
 
         shown = what if isinstance(what, list) else [what]
-        for figure in dict.fromkeys(axes.figure for axes in shown if axes is not None):
+        for figure in dict.fromkeys(axes.figure for axes in shown):
             display(figure)
             plt.close(figure)
     if under:

@@ -1,0 +1,41 @@
+"""What a cell shows: the thing, then its line; and a word where there is nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from softshare.reproduction.display import show
+
+pytestmark = pytest.mark.usefixtures("on_paper")
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    found: list[Any] = []
+    monkeypatch.setattr("IPython.display.display", found.append)
+    return found
+
+
+@pytest.mark.parametrize("nothing", [None, [], pd.DataFrame(columns=["n", "ours"])])
+def test_nothing_is_said_to_be_nothing(shown: list[Any], nothing: Any) -> None:
+    show(nothing, "the line")
+    assert [part.data for part in shown] == ["Nothing to show yet.", "the line"]
+
+
+def test_a_frame_stands_above_its_line_without_its_index(shown: list[Any]) -> None:
+    show(pd.DataFrame({"ours": [4.0625]}, index=["hidden"]), "the line", digits=1)
+    page = shown[0].to_html()
+    assert "4.1" in page and "hidden" not in page
+    assert shown[1].data == "the line"
+
+
+def test_each_figure_is_shown_once_and_closed(shown: list[Any]) -> None:
+    figure, axes = plt.subplots(1, 2)
+    other = plt.figure().add_subplot()
+    show([*axes, other], "the line")
+    assert shown[:2] == [figure, other.figure]
+    assert len(shown) == 3 and not plt.get_fignums()
