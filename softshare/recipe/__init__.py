@@ -8,8 +8,10 @@ import json
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
-from softshare.data.image_stream import IMAGENET
+from softshare.recipe.profiles import usual
 from softshare.recipe.rules import PATH_MODELS, PATHS, PROFILES, check, streams
+
+__all__ = ["PATHS", "PATH_MODELS", "PROFILES", "Recipe", "for_profile", "streams"]
 
 
 @dataclass(frozen=True)
@@ -184,53 +186,10 @@ def for_profile(
             close = difflib.get_close_matches(name, sorted(known), n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(known))}."
             raise ValueError(f"A recipe has no setting {name!r}; {hint}")
-    if profile not in PROFILES:
-        raise ValueError(f"profile is one of {', '.join(PROFILES)}; got {profile!r}.")
-    family = "paths" if model in PATH_MODELS else "imagenet" if streams(model) else "cifar"
-    chosen: dict[str, Any] = _DEFAULTS[family] | _PROFILES[family][profile]
-    if model == "scnn-r":
-        chosen["recurrence"] = 0.01
+    chosen = usual(model, profile)
     if data is not None:
         chosen["data"] = data
     return Recipe(model=model, profile=profile, **(chosen | settings))
-
-
-# Section 4.2 follows Gross & Wilber (2016). Section 4.4 leaves batch size and weight decay open:
-# no decay, and 50 examples a step, which divide the phase's 5 000; after a partial batch the
-# running averages of batch normalisation are off, and with them the F1 of that epoch.
-_DEFAULTS: dict[str, dict[str, Any]] = {
-    "cifar": {},
-    "imagenet": {
-        "data": IMAGENET,
-        "batch_size": 256,
-        "milestones": (1 / 3, 2 / 3),
-        "decay": 0.1,
-        "weight_decay": 1e-4,
-    },
-    "paths": {
-        "data": PATHS,
-        "optimizer": "adam",
-        "lr": 0.01,
-        "milestones": (),
-        "weight_decay": 0.0,
-        "batch_size": 50,
-        "phases": 5,
-        "examples": 5000,
-    },
-}
-_PROFILES: dict[str, dict[str, dict[str, Any]]] = {
-    "cifar": {"paper": {}, "fast": {"epochs": 30}, "smoke": {"epochs": 10, "data": "digits"}},
-    "imagenet": {
-        "paper": {"epochs": 90},
-        "fast": {"epochs": 30},
-        "smoke": {"epochs": 1, "examples": 2560},
-    },
-    "paths": {
-        "paper": {"epochs": 50},
-        "fast": {"epochs": 10},
-        "smoke": {"epochs": 1, "examples": 500},
-    },
-}
 
 
 def _plain(value: Any) -> str:
