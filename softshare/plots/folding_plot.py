@@ -15,46 +15,59 @@ if TYPE_CHECKING:
 
 
 def folding_curves(runs: Sequence[Run]) -> list[Axes]:
-    """Cost in points above, parameters below, against the threshold, a colour a network.
+    """Cost in points above, parameters below, against the threshold; a figure a data set.
 
-    Full lines are folded networks as they are, dashed ones with batch statistics estimated anew;
-    a dotted line marks each network's chance level. Thresholds fall to the right, where more is
-    folded.
+    A colour a network, for all its seeds. Full lines are folded networks as they are, dashed ones
+    with batch statistics estimated anew; a dotted line marks each network's chance level.
+    Thresholds fall to the right, where more is folded.
 
     Args:
         runs: those with measured foldings are drawn.
 
     Returns:
-        Two axes of one figure, or none where nothing is measured.
+        Two axes for each data set with measured foldings.
 
     Example:
         >>> folding_curves([])
         []
     """
+    sets: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.folded:
+            sets.setdefault(run.data["name"], []).append(run)
+    return [place for data, measured in sets.items() for place in _figure(data, measured)]
+
+
+def _figure(data: str, runs: list[Run]) -> list[Axes]:
     import seaborn as sns
 
-    measured = [run for run in runs if run.folded]
-    if not measured:
-        return []
+    names = list(dict.fromkeys(_name(run) for run in runs))
     above, below = panels(8.0, 5.6, rows=2, sharex=True, height_ratios=[3, 2])
-    for colour, run in zip(sns.color_palette("colorblind", len(measured)), measured, strict=True):
-        points = table([run])
+    palette = dict(zip(names, sns.color_palette("husl", len(names)), strict=True))
+    drawn: set[str] = set()
+    for run in runs:
+        points, name = table([run]), _name(run)
         t = points["threshold"]
-        name = f"{label(run)}, {run.data['name']}, seed {run.seed}"
-        style = {"color": colour, "drawstyle": "steps-post", "marker": "."}
-        above.plot(t, points["cost"], label=name, **style)
+        style = {"color": palette[name], "drawstyle": "steps-post", "marker": "."}
+        above.plot(t, points["cost"], label=None if name in drawn else name, **style)
         above.plot(t, points["cost recalibrated"], linestyle="--", **style)
         below.plot(t, 100 * points["share"], **style)
-        for place in (above, below):
-            place.axvline(chance_of(run), color=colour, linestyle=":", linewidth=1.5)
+        for place in (above, below) if name not in drawn else ():
+            place.axvline(chance_of(run), color=palette[name], linestyle=":", linewidth=1.5)
+        drawn.add(name)
     above.set_yscale("symlog", linthresh=1)
     above.axhline(0, color="0.7", linewidth=1, zorder=0)
     above.yaxis.set_major_formatter("{x:g}")
     above.set(ylabel="cost of folding (points)")
-    above.set_title("full: as it is; dashed: batch statistics estimated anew", fontsize="small")
-    above.legend(frameon=False, fontsize="small", title=None)
+    above.set_title(f"{data}; dashed: batch statistics estimated anew", fontsize="small")
     below.set(xlabel="threshold (dotted: chance level)", ylabel="parameters (%)")
     below.set_ylim(bottom=0)
     below.invert_xaxis()
+    columns = min(3, len(names))
+    above.figure.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize="small")
     sns.despine(above.figure)
     return [above, below]
+
+
+def _name(run: Run) -> str:
+    return f"{label(run)}, {run.recipe.total_epochs} epochs"

@@ -24,6 +24,7 @@ from softshare.results import (
     variant_results,
 )
 from softshare.results.curriculum import curve_sentences, phase_scores
+from softshare.results.foremost import foremost
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,9 +122,13 @@ class Reproduction:
         """What the paper's folded network does, and ours, by `softshare.results.folding_claims`."""
         return folding_claims.table(self.runs, self.target)
 
+    def foremost(self) -> list[Run]:
+        """The runs that a folding page speaks of, by `softshare.results.foremost.foremost`."""
+        return foremost(self.runs)
+
     def folding_curves(self) -> list[Axes]:
-        """What folding costs, by `softshare.plots.folding_plot.folding_curves`."""
-        return folding_plot.folding_curves(self.runs)
+        """What folding these costs, by `softshare.plots.folding_plot.folding_curves`."""
+        return folding_plot.folding_curves(self.foremost())
 
     def findings(self) -> Text:
         """What these runs say, in sentences computed from them."""

@@ -10,6 +10,8 @@ from softshare.explorer.words import number
 from softshare.paper import value
 from softshare.records import Run
 from softshare.records.naming import label
+from softshare.records.provenance import plural
+from softshare.results.foremost import foremost
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,10 +99,14 @@ def summary(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def sentences(runs: Sequence[Run]) -> list[str]:
-    """What the measured foldings say, the chance level beside every threshold."""
+    """What the measured foldings of the foremost runs say, and beside every threshold chance."""
     bound = value("figures/figure6/error_increase")
-    lines = [_sentence(run, bound) for run in runs if run.coefficients]
-    lines += [_tuned(run, runs) for run in runs if run.recipe.tune]
+    told = foremost(runs)
+    lines = [_sentence(run, bound) for run in told if run.coefficients]
+    lines += [_tuned(run, runs) for run in told if run.recipe.tune]
+    if left := len(runs) - len(told):
+        what = "demonstrations or shorter trainings; the table above has them"
+        lines.append(f"Left out here: {plural(left, 'run')}, {what}.")
     return lines or ["No soft-shared network is recorded yet."]
 
 

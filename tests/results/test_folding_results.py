@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
+import matplotlib.pyplot
 import pytest
 
 import softshare as ss
@@ -123,6 +124,34 @@ def test_curves_hold_the_measured_values_and_the_chance_level(run: Run) -> None:
     assert below.get_xlim()[0] > below.get_xlim()[1], "folding proceeds to the right"
     above.figure.clear()
     assert folding_curves([]) == []
+
+
+def test_curves_of_a_data_set_share_a_figure_and_seeds_a_colour(run: Run) -> None:
+    def another(model: str, data: str, seed: int) -> Run:
+        recipe = replace(run.recipe, model=model, data=data, seed=seed)
+        return replace(run, recipe=recipe, data=run.data | {"name": data})
+
+    runs = [another("swrn-28-1-4", "cifar10", seed) for seed in (0, 1)]
+    runs += [another("swrn-28-1-3", "cifar10", 0), another("swrn-28-1-4", "cifar100", 0)]
+    first, _, second, _ = folding_curves(runs)
+    assert first.figure is not second.figure
+    (legend,) = first.figure.legends
+    assert [text.get_text().split(",")[0] for text in legend.texts] == [
+        "SWRN 28-1-4",
+        "SWRN 28-1-3",
+    ]
+    full = [
+        line for line in first.lines if line.get_linestyle() == "-" and line.get_marker() == "."
+    ]
+    assert full[0].get_color() == full[1].get_color() != full[2].get_color()
+    matplotlib.pyplot.close("all")
+
+
+def test_sentences_leave_out_what_tells_less_and_say_so(run: Run) -> None:
+    short = replace(run, recipe=replace(run.recipe, epochs=run.recipe.epochs - 1))
+    told = sentences([run, short])
+    assert told[:-1] == sentences([run])
+    assert told[-1].startswith("Left out here: 1 run, ")
 
 
 def test_reproduce_shows_any_shared_network_and_misses_the_papers(
