@@ -67,10 +67,19 @@ def efficiency(table: pd.DataFrame, ax: Sequence[Axes] | None = None) -> Sequenc
         place.xaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=12))
         place.xaxis.set_major_formatter(EngFormatter(sep=""))
         place.xaxis.set_minor_formatter(NullFormatter())
-        place.legend(
-            frameon=False, fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.18)
-        )
         place.grid(color="0.9")
         sns.despine(ax=place)
     ax[0].set(ylabel="test error (%)")
+    handles = [place.get_legend_handles_labels() for place in ax]
+    shown = {
+        label: line for lines, labels in handles for line, label in zip(lines, labels, strict=True)
+    }
+    ax[0].figure.legend(
+        shown.values(),
+        shown,
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        fontsize="x-small",
+    )
     return ax
