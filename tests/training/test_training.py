@@ -86,7 +86,7 @@ def die(runs: str, settings: dict, kind: str, number: int) -> None:
     if kind == "step":
         Step.__call__ = perhaps(Step.__call__)
     elif kind == "score":
-        loop.Training._score = perhaps(loop.Training._score)
+        loop.Training._scores = perhaps(loop.Training._scores)
     elif kind == "write":  # a checkpoint or the record: all there, but not in its place yet
         os.fsync = perhaps(os.fsync)
     elif kind == "removal":  # the record is there, and the checkpoint too
