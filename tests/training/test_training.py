@@ -429,8 +429,8 @@ def test_the_result_is_the_last_epochs_and_not_the_best(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     errors = [30.0, 10.0, 20.0]
-    told = ({"test_error": error} for error in errors)
-    monkeypatch.setattr(ImageTask, "scores", lambda self, predict, epoch: next(told))
+    told = [{"test_error": error} for error in errors]
+    monkeypatch.setattr(ImageTask, "scores", lambda self, predict, epoch: told[epoch])
     run = train(**CASES["dropout"], runs=tmp_path / "runs", device="cpu")
     assert run.curves["test_error"] == errors
     assert run.test_error == 20.0
