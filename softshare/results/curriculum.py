@@ -139,12 +139,19 @@ def curve_sentences(runs: Sequence[Run]) -> list[str]:
 
 
 def _by_model(runs: Sequence[Run], of: Callable[[Run], float]) -> str:
-    """A quantity of each model, mean over seeds, largest first."""
+    """A quantity of each model, mean and standard deviation over seeds, largest first."""
     values: dict[str, list[float]] = {}
     for run in runs:
         values.setdefault(label(run), []).append(of(run))
-    means = {model: statistics.mean(found) for model, found in values.items()}
-    return ", ".join(f"{m} {means[m]:.3f}" for m in sorted(means, key=lambda m: -means[m]))
+    ordered = sorted(values.items(), key=lambda item: -statistics.mean(item[1]))
+    return ", ".join(f"{model} {_spread(found)}" for model, found in ordered)
+
+
+def _spread(found: Sequence[float]) -> str:
+    mean = f"{statistics.mean(found):.3f}"
+    if len(found) == 1:
+        return mean
+    return f"{mean} ± {statistics.stdev(found):.3f} (n = {len(found)})"
 
 
 def _falls(run: Run) -> str:
