@@ -13,7 +13,7 @@ import os
 import sys
 
 from softshare import paper
-from softshare.data.image_stream import at_hand
+from softshare.data.image_stream import adopted
 from softshare.results import variants
 from softshare.paths import runs_root
 from softshare.records.provenance import command
@@ -71,7 +71,7 @@ def executed(page):
 
 def part_of_all(page):
     """Whether `all` makes a page: Table 3 only where ImageNet has been shown to the library."""
-    return page != "table3" or at_hand()
+    return page != "table3" or adopted()
 
 
 rule all:

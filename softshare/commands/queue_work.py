@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from softshare.commands.records import pack_up, sound
-from softshare.data.image_stream import IMAGENET, at_hand
+from softshare.data.image_stream import IMAGENET, adopted
 from softshare.queue import Queue, Summary
 from softshare.queue.campaign import Job, campaign, chosen
 from softshare.queue.estimate import Estimator, measure
@@ -69,7 +69,7 @@ def work(arguments: argparse.Namespace) -> int:
 
 def _trainable(jobs: list[Job]) -> tuple[list[Job], int]:
     """The runs without those that need ImageNet where it is not, unless it is all that is asked."""
-    if at_hand():
+    if adopted():
         return jobs, 0
     others = [job for job in jobs if job.recipe.data != IMAGENET]
     return (others, len(jobs) - len(others)) if others else (jobs, 0)

@@ -141,10 +141,9 @@ def _registered(name: str, root: Path) -> tuple[ImageSet, ImageSet]:
         raise FileNotFoundError(
             f"{name} is not in {root / 'cache'}; import {archive} with {command}"
         )
-    names = ", ".join((*OFFICIAL, "digits", *PINNED))
     raise ValueError(
-        f"an image set is one of {names}, a name imported with {command}, or the path of a "
-        f"folder or archive with train/ and test/ inside, got {name!r}"
+        f"an image set is one of {', '.join(IN_MEMORY)}, a name imported with {command}, or the "
+        f"path of a folder or archive with train/ and test/ inside, got {name!r}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from softshare.data.augmentation import normalise
 
-__all__ = ["MEAN", "STD", "Colours", "draw_colours", "recolour"]
+__all__ = ["MEAN", "STD", "Colours", "draw_colours", "moments", "recolour"]
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's channels, in units where a white pixel is 1; the field's usual numbers."""
@@ -81,8 +82,7 @@ def recolour(images: Tensor, colours: Colours) -> Tensor:
         >>> recolour(images, draw_colours(8, torch.Generator().manual_seed(0))).shape
         torch.Size([8, 3, 224, 224])
     """
-    place = images.device
-    grey, axes, spread = (torch.tensor(t, device=place) for t in (_GREY, _AXES, _SPREAD))
+    grey, axes, spread = _constants(images.device)
     pixels = images.float().div_(255)
     for which in colours.order:  # (B,)
         factor = colours.factor.gather(0, which[None])[0][:, None, None, None]
@@ -94,5 +94,15 @@ def recolour(images: Tensor, colours: Colours) -> Tensor:
     shift = (colours.light * spread) @ axes.T  # (B, 3) @ (3, 3)
     pixels = pixels.add_(shift[:, :, None, None])
     pixels = torch.where(colours.flip[:, None, None, None], pixels.flip(-1), pixels)
-    mean, std = (torch.tensor(t, device=place) for t in (MEAN, STD))
-    return normalise(pixels.mul_(255), mean, std)
+    return normalise(pixels.mul_(255), *moments(images.device))
+
+
+@lru_cache
+def moments(device: torch.device) -> tuple[Tensor, Tensor]:
+    """`MEAN` and `STD` on a device; made once, as making them there waits for it."""
+    return torch.tensor(MEAN, device=device), torch.tensor(STD, device=device)
+
+
+@lru_cache
+def _constants(device: torch.device) -> tuple[Tensor, ...]:
+    return tuple(torch.tensor(t, device=device) for t in (_GREY, _AXES, _SPREAD))

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from softshare.paths import data_root
 
-__all__ = ["IMAGENET", "ImageFiles", "adopt", "at_hand", "decoded", "image_files", "stream"]
+__all__ = ["IMAGENET", "ImageFiles", "adopt", "adopted", "decoded", "image_files", "stream"]
 
 IMAGENET = "imagenet"
 """The streamed set that has a name; others are named by the path of their folder."""
@@ -100,7 +100,7 @@ def stream(
             f"networks of depth 50 read their images from files: pass {IMAGENET!r}, or the path "
             f"of a folder of train/<class>/<image> and val/<class>/<image>; got {name!r}"
         )
-    if not at_hand(root):
+    if not adopted(root):
         raise FileNotFoundError(
             f"{IMAGENET} is not in {_place(root).parent}, and cannot be fetched from here; run "
             f"`python -m softshare data {IMAGENET} --from FOLDER` with a folder of "
@@ -109,7 +109,7 @@ def stream(
     return image_files(_place(root))
 
 
-def at_hand(root: Path | None = None) -> bool:
+def adopted(root: Path | None = None) -> bool:
     """Whether ``imagenet`` stands for a folder that is there."""
     return _place(root).is_dir()
 

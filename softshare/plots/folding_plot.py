@@ -41,20 +41,21 @@ def folding_curves(runs: Sequence[Run]) -> list[Axes]:
 def _figure(data: str, runs: list[Run]) -> list[Axes]:
     import seaborn as sns
 
-    names = list(dict.fromkeys(_name(run) for run in runs))
-    above, below = panels(8.0, 5.6, rows=2, sharex=True, height_ratios=[3, 2])
-    palette = dict(zip(names, sns.color_palette("husl", len(names)), strict=True))
-    drawn: set[str] = set()
+    networks: dict[str, list[Run]] = {}
     for run in runs:
-        points, name = table([run]), _name(run)
-        t = points["threshold"]
-        style = {"color": palette[name], "drawstyle": "steps-post", "marker": "."}
-        above.plot(t, points["cost"], label=None if name in drawn else name, **style)
-        above.plot(t, points["cost recalibrated"], linestyle="--", **style)
-        below.plot(t, 100 * points["share"], **style)
-        for place in (above, below) if name not in drawn else ():
-            place.axvline(chance_of(run), color=palette[name], linestyle=":", linewidth=1.5)
-        drawn.add(name)
+        networks.setdefault(f"{label(run)}, {run.recipe.total_epochs} epochs", []).append(run)
+    above, below = panels(8.0, 5.6, rows=2, sharex=True, height_ratios=[3, 2])
+    palette = sns.color_palette("husl", len(networks))
+    for colour, (name, seeds) in zip(palette, networks.items(), strict=True):
+        style = {"color": colour, "drawstyle": "steps-post", "marker": "."}
+        for run in seeds:
+            points = table([run])
+            t = points["threshold"]
+            above.plot(t, points["cost"], label=name if run is seeds[0] else None, **style)
+            above.plot(t, points["cost recalibrated"], linestyle="--", **style)
+            below.plot(t, 100 * points["share"], **style)
+        for place in (above, below):
+            place.axvline(chance_of(seeds[0]), color=colour, linestyle=":", linewidth=1.5)
     above.set_yscale("symlog", linthresh=1)
     above.axhline(0, color="0.7", linewidth=1, zorder=0)
     above.yaxis.set_major_formatter("{x:g}")
@@ -63,11 +64,7 @@ def _figure(data: str, runs: list[Run]) -> list[Axes]:
     below.set(xlabel="threshold (dotted: chance level)", ylabel="parameters (%)")
     below.set_ylim(bottom=0)
     below.invert_xaxis()
-    columns = min(3, len(names))
+    columns = min(3, len(networks))
     above.figure.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize="small")
     sns.despine(above.figure)
     return [above, below]
-
-
-def _name(run: Run) -> str:
-    return f"{label(run)}, {run.recipe.total_epochs} epochs"

@@ -13,6 +13,7 @@ from softshare.paths import runs_root
 from softshare.recipe import Recipe
 from softshare.records import Run
 from softshare.records.holding import checkpoint_of
+from softshare.training.device import cores
 
 _GROUP = 4  # cores of a run where there are many
 _FEW = 8
@@ -47,15 +48,14 @@ class Place:
             workers: runs at once, at most. Default: as many as cores and memory are for.
             runs: folder of records. Default: the usual one.
         """
-        affinity = getattr(os, "sched_getaffinity", None)
-        cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+        here = cores()
         if device.type == "cpu":
-            group = int(os.environ.get("OMP_NUM_THREADS") or (1 if cores < _FEW else _GROUP))
+            group = int(os.environ.get("OMP_NUM_THREADS") or (1 if here < _FEW else _GROUP))
             memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _MEMORY
-            most = workers or max(1, min(cores // group, memory))
+            most = workers or max(1, min(here // group, memory))
             return Place(str(device), most, group, runs)
-        most = workers or max(1, min(cores, _FEW))
-        return Place(str(device), most, max(1, cores // most), runs)
+        most = workers or max(1, min(here, _FEW))
+        return Place(str(device), most, max(1, here // most), runs)
 
     @property
     def shared(self) -> bool:

@@ -24,6 +24,7 @@ TARGETS = (
 )
 PREFERRED = ("cifar10", "cifar10-jpeg")
 _FOLDED = ("figure4", "figure6")  # whose networks the paper folds
+_FIXED = {"figure5": ("width", "data"), "table3": ("width",)}  # by the target itself
 _DIGITS_CUTOUT = 4  # half of the side, like 16 of 32
 
 
@@ -57,8 +58,7 @@ class Plan:
         if self.profile not in ("auto", *PROFILES):
             raise ValueError(f"profile is auto, {', '.join(PROFILES)}; got {self.profile!r}.")
         fixed = {"k"} if self.figure else set()
-        fixed |= {"width", "data"} if self.target == "figure5" else set()
-        fixed |= {"width"} if self.target == "table3" else set()
+        fixed |= {*_FIXED.get(self.target, ())}
         for name in sorted(fixed):
             if getattr(self, name) not in (0, "auto"):
                 raise ValueError(
@@ -104,8 +104,7 @@ class Plan:
         profile, data = self.profile, self.data
         if profile == "auto":
             profile = "fast" if torch.cuda.is_available() else "smoke"
-        fixed = self.target in ("figure5", "table3")
-        if data == "auto" and not fixed:
+        if data == "auto" and self.target not in _FIXED:
             data = "digits" if profile == "smoke" else at_hand()
         wanted = {}
         for seed in range(self.seeds):
@@ -116,7 +115,9 @@ class Plan:
                 if data == "digits" and "cutout" in settings:
                     settings["cutout"] = _DIGITS_CUTOUT
                 name, width = kind(row["model"])
-                width = self.width or (1 if profile == "smoke" and not fixed else width)
+                width = self.width or (
+                    1 if profile == "smoke" and self.target not in _FIXED else width
+                )
                 model = name.replace("*", str(width))
                 wanted[recipe_for(model, None if data == "auto" else data, profile, **settings)] = 0
         return list(wanted)  # narrowed rows may coincide

@@ -18,7 +18,7 @@ from softshare.records import Run
 from softshare.sharing import banks
 from softshare.sharing.similarity import similarity
 from softshare.training.precision import name_of, precision_for
-from softshare.training.recalibration import RECALIBRATION, recalibrate, renamed
+from softshare.training.recalibration import RECALIBRATION, as_recalibrated, recalibrate
 from softshare.training.tasks import Task, check_images, predictor, task_for
 
 
@@ -160,7 +160,7 @@ def measure(
         lines.append({"threshold": threshold, "parameters": folded_size(net, parts)})
         lines[-1] |= task.scores(predictor(twin, precision), epoch)
         recalibrate(twin, task, epoch, precision)
-        lines[-1] |= renamed(task.scores(predictor(twin, precision), epoch))
+        lines[-1] |= as_recalibrated(task.scores(predictor(twin, precision), epoch))
     return lines
 
 

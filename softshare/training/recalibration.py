@@ -31,10 +31,10 @@ def recalibrated_scores(
     """
     twin = copy.deepcopy(net)
     recalibrate(twin, task, epoch, precision, batches)
-    return renamed(task.scores(predictor(twin, precision), epoch))
+    return as_recalibrated(task.scores(predictor(twin, precision), epoch))
 
 
-def renamed(scores: dict[str, float]) -> dict[str, float]:
+def as_recalibrated(scores: dict[str, float]) -> dict[str, float]:
     """Scores under the names that they have once statistics are estimated anew."""
     return {f"{name}_recalibrated": score for name, score in scores.items()}
 

@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from softshare import data
-from softshare.data.colour import MEAN, STD, draw_colours, recolour
+from softshare.data.colour import draw_colours, moments, recolour
 from softshare.data.image_stream import decoded, stream
 from softshare.recipe import Recipe
+from softshare.training.device import cores
 from softshare.training.processes import ALONE, Processes
 from softshare.training.random_streams import epoch_stream, subset
 
@@ -80,7 +81,7 @@ class StreamTask:
 
     def scores(self, predict: Callable[[Tensor], Tensor], epoch: int) -> dict[str, float]:
         wrong = torch.zeros(2, device=self.device)  # among the first, and among the first five
-        mean, std = (torch.tensor(t, device=self.device) for t in (MEAN, STD))
+        mean, std = moments(self.device)
         rows = torch.arange(len(self.test)).split(_SCORED)
         asked = ([(self.test.paths[i], 0) for i in some.tolist()] for some in rows)
         images = decoded(asked, training=False, **self.decoding)
@@ -109,6 +110,4 @@ def _decoders(device: torch.device) -> int:
     """Processes that decode for one that trains: a GPU leaves it the cores, a CPU needs them."""
     if device.type == "cpu":
         return 0
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+    return max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
