@@ -21,6 +21,7 @@ from softshare.results import (
     folding_claims,
     folding_results,
     patterns,
+    settling,
     variant_results,
 )
 from softshare.results.curriculum import curve_sentences, phase_scores
@@ -106,6 +107,10 @@ class Reproduction:
         """Numbers of these LSMs, by `softshare.results.patterns.patterns`."""
         return patterns.patterns(self.best(), epochs)
 
+    def settling(self) -> pd.DataFrame:
+        """When these LSMs became those of the end, by `softshare.results.settling.table`."""
+        return settling.table(self.best())
+
     def explore(self) -> None:
         """Shows the explorer of each network that `softshare.reproduction.showcase` picks."""
         shown = showcase(self.runs)
@@ -142,6 +147,8 @@ class Reproduction:
             return bullets(efficiency.efficiency_sentences(self.runs))
         if self.target in ("figure4", "figure6"):
             return bullets(folding_claims.sentences(self.runs, self.target))
+        if self.target == "figure8":
+            return bullets(settling.sentences(self.best()))
         if self.target.startswith("figure"):
             return bullets(patterns.pattern_sentences(self.best()))
         return bullets(findings.table_sentences(self.runs, self.target))
