@@ -185,7 +185,7 @@ def soft_run(make_run: Callable[..., Run]) -> Callable[..., Run]:
 
     from softshare.folding import foldings
     from softshare.models import build
-    from softshare.training.folded_error import folded_size
+    from softshare.training.folded_score import folded_size
 
     def make(
         model: str,

@@ -149,11 +149,13 @@ def _moment(
     for t in sorted({f.threshold for found in every.values() for f in found}, reverse=True):
         now = {g: [f for f in found if f.threshold >= t][-1] for g, found in every.items()}
         kept = sum(f.parameters(sizes[g]) for g, f in now.items())
-        scores: Mapping[str, float] = next(
-            (m for m in measured if abs(m["threshold"] - t) < _SAME), {}
-        )
-        states.append(State(t, now, parameters - unfolded + kept, scores))
+        states.append(State(t, now, parameters - unfolded + kept, at(measured, t)))
     return Moment(name, {g: similarity(A) for g, A in alpha.items()}, score, states)
+
+
+def at(measured: Sequence[Mapping[str, float]], threshold: float) -> Mapping[str, float]:
+    """The measured folding at a threshold, of a record's list; empty where there is none."""
+    return next((m for m in measured if abs(m["threshold"] - threshold) < _SAME), {})
 
 
 def _tensors(alpha: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -174,4 +176,4 @@ def chance(layers: int, templates: int, init: str) -> float:
     return chance_level(layers, templates, init) if layers > 1 else 0.0
 
 
-__all__ = ["Moment", "Network", "State", "chance", "network"]
+__all__ = ["Moment", "Network", "State", "at", "chance", "network"]

@@ -20,6 +20,7 @@ from softshare.results import (
     findings,
     folding_claims,
     folding_results,
+    folding_sentences,
     patterns,
     settling,
     variant_results,
@@ -140,7 +141,7 @@ class Reproduction:
         if self.target == "figure5":
             return bullets(curve_sentences(self.best()))
         if self.target == "folding":
-            return bullets(folding_results.sentences(self.runs))
+            return bullets(folding_sentences.sentences(self.runs))
         if self.target == "appendix_b":
             return bullets(variant_results.variant_sentences(self.runs))
         if self.target == "figure3":

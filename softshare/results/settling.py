@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from softshare.paper import value
+from softshare.recipe import Recipe
 from softshare.records import Run
 from softshare.records.naming import label
 
@@ -61,7 +62,7 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
         start, end = (list(run.lsm(epoch).values()) for epoch in (kept[0], kept[-1]))
         for epoch in kept:
             now = list(run.lsm(epoch).values())
-            rate = run.curves["lr"][max(0, epoch - 1)]
+            rate = run.recipe.lr_at(max(0, epoch - 1))
             name = label(run), run.data["name"], run.seed
             lines.append((*name, epoch, kept[-1], rate, likeness(now, start), likeness(now, end)))
     return pd.DataFrame(lines, columns=list(COLUMNS))
@@ -85,7 +86,7 @@ def sentences(runs: Sequence[Run]) -> list[str]:
             f"{network} ({data}, {run.recipe.total_epochs} epochs, profile {run.profile}): the "
             f"matrices correlate with those of the last epoch by {each} (off the diagonal, all "
             f"groups together{f', mean of {n} seeds' if n > 1 else ''}); the learning rate "
-            f"{_fall(run.curves['lr'])}."
+            f"{_fall(run.recipe)}."
         )
         if 0 in means:
             text += " What epoch 0 has in common with the end was drawn and not learned."
@@ -99,7 +100,8 @@ def sentences(runs: Sequence[Run]) -> list[str]:
     return lines or ["No soft-shared network whose similarities change is recorded yet."]
 
 
-def _fall(rates: Sequence[float]) -> str:
+def _fall(recipe: Recipe) -> str:
+    rates = [recipe.lr_at(epoch) for epoch in range(recipe.total_epochs)]
     lower = next((epoch for epoch, rate in enumerate(rates) if rate < rates[0]), None)
     return "never falls" if lower is None else f"first falls after epoch {lower}"
 

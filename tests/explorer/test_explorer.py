@@ -159,6 +159,8 @@ def test_every_state_shows_what_folding_computes(run: Run, explorer: Explorer) -
             assert state.parameters == line["parameters"]
             values = f"{line['test_error']:.2f} %; recalibrated "
             values += f"{line['test_error_recalibrated']:.2f} %"
+            before = f"{run.folded[0]['test_error_recalibrated']:.2f} %"
+            assert f"14.25 %; recalibrated {before}" in parts["numbers"], "unfolded, both ways"
         else:
             values = "not measured"
         expected = values if tied else "nothing is folded"

@@ -48,4 +48,6 @@ def test_matrices_are_shown_for_each_kept_epoch_that_is_asked_for(
     titles = [ax.figure.get_suptitle() for ax in shown]
     assert titles == [f"SWRN 40-1-8, seed 0, epoch {epoch}" for epoch in (0, 1, 10)]
     assert list(found.patterns([1, 5])["epoch"]) == [1]
-    assert "SWRN 40-1-8, seed 0: mean similarity" in found.findings()
+    assert "whose similarities change is recorded yet" in found.findings()
+    seven = Reproduction("figure7", [run]).findings()
+    assert "SWRN 40-1-8 (digits), seed 0: mean similarity" in seven

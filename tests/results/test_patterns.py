@@ -75,8 +75,7 @@ def test_all_seeds_together_answer_the_question(soft_run: Callable[..., Run]) ->
     assert len(each) == 2
     p = chessboard_chance(*(S for run in seeds for S in run.lsm().values()))
     assert (
-        "all 2 seeds together, which answers the question: a chessboard beyond chance ("
-        in together
+        "all 2 seeds together, which answers the question: a chessboard beyond chance (" in together
     )
     assert f"p = {p:.2g})." in together
     last = list(first.coefficients)[-1]

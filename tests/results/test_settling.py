@@ -35,13 +35,13 @@ def test_likeness_is_the_correlation_of_all_pairs() -> None:
 def run(soft_run: Callable[..., Run]) -> Run:
     groups = dict.fromkeys(("stage1", "stage2", "stage3"), (6, 4, 2))
     found = soft_run("swrn-28-1-4", groups, epochs=(0, 1, 4))
-    return replace(found, curves=found.curves | {"lr": [0.1, 0.1, 0.1, 0.02]})
+    return replace(found, recipe=replace(found.recipe, milestones=(0.75,), decay=0.2))
 
 
 def test_each_kept_epoch_is_set_beside_both_ends(run: Run) -> None:
     found = table([run])
     assert found["epoch"].tolist() == [0, 1, 4] and set(found["of"]) == {4}
-    assert found["rate"].tolist() == [0.1, 0.1, 0.02]
+    assert found["rate"].tolist() == pytest.approx([0.1, 0.1, 0.02])
     first, last = (list(run.lsm(epoch).values()) for epoch in (0, 4))
     assert found["with the end"].tolist()[::2] == [likeness(first, last), likeness(last, last)]
     assert found["with the start"].iloc[0] == pytest.approx(1)
