@@ -23,6 +23,7 @@ from softshare.results import (
     folding_sentences,
     patterns,
     settling,
+    table_claims,
     variant_results,
 )
 from softshare.results.curriculum import curve_sentences, phase_scores
@@ -152,7 +153,7 @@ class Reproduction:
             return bullets(settling.sentences(self.best()))
         if self.target.startswith("figure"):
             return bullets(patterns.pattern_sentences(self.best()))
-        return bullets(findings.table_sentences(self.runs, self.target))
+        return bullets(table_claims.table_sentences(self.runs, self.target))
 
     def commands(self) -> list[str]:
         """The commands that fill what is missing."""

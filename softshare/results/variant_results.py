@@ -11,7 +11,8 @@ from softshare import paper
 from softshare.records import Run
 from softshare.records.naming import label
 from softshare.results import rates
-from softshare.results.findings import alike, image_noise, setting
+from softshare.results.difference import difference, seen, uncertainty
+from softshare.results.findings import alike, setting
 from softshare.results.variants import PLAIN, REFERENCE, rows, variant
 
 if TYPE_CHECKING:
@@ -29,12 +30,10 @@ def results(runs: Sequence[Run]) -> pd.DataFrame:
 
     Returns:
         `error`, mean over `n` seeds, in per cent, and `spread`, their standard deviation;
-        `difference` from the reference and its `uncertainty`, one standard error of the seeds
-        and of drawing N test images together,
-        :math:`\sqrt{s_1^2 / n_1 + s_2^2 / n_2 + 100^2 (p_1 q_1 + p_2 q_2) / N}`; what is seen
-        `here`, by `seen`; what `the paper` says, and the `verdict` on it, for its own schedule on
-        CIFAR alone; `start` and `end`, the mean of
-        :math:`\|\alpha_i\|^2`, by `softshare.results.rates`.
+        `difference` from the reference, its `uncertainty` and what is seen `here`, by
+        `softshare.results.difference`; what `the paper` says, and the `verdict` on it, for its
+        own schedule on CIFAR alone; `start` and `end`, the mean of :math:`\|\alpha_i\|^2`, by
+        `softshare.results.rates`.
 
     Example:
         >>> results([]).empty
@@ -53,31 +52,6 @@ def results(runs: Sequence[Run]) -> pd.DataFrame:
         if row["row"] in groups
     ]
     return pd.DataFrame(lines, columns=list(COLUMNS))
-
-
-def uncertainty(ours: Sequence[Run], others: Sequence[Run]) -> float:
-    """The standard error of the difference of two means, as `results` explains it.
-
-    It takes what both share, the test images, for drawn apart, and so is on the safe side.
-    """
-    seeds = [
-        statistics.variance([run.test_error for run in runs]) / len(runs)
-        for runs in (ours, others)
-        if len(runs) > 1
-    ]
-    return math.hypot(math.sqrt(sum(seeds)), image_noise(ours, others))
-
-
-def seen(difference: float, uncertainty: float) -> str:
-    """What a difference of errors says: beyond two standard errors, better or worse.
-
-    Example:
-        >>> seen(1.0, 0.4), seen(-1.0, 0.4), seen(0.5, 0.4)
-        ('worse', 'better', 'not told apart')
-    """
-    if abs(difference) <= 2 * uncertainty:
-        return "not told apart"
-    return "worse" if difference > 0 else "better"
 
 
 def judged(said: str, here: str) -> str:
@@ -165,9 +139,9 @@ def _line(name: str, groups: dict[str, list[Run]]) -> dict[str, Any]:
         "end": end,
     }
     if reference and name != REFERENCE:
-        difference, error = _difference(runs, reference), uncertainty(runs, reference)
-        here = seen(difference, error)
-        line |= {"difference": difference, "uncertainty": error, "here": here}
+        apart, error = difference(runs, reference), uncertainty(runs, reference)
+        here = seen(apart, error)
+        line |= {"difference": apart, "uncertainty": error, "here": here}
         if said and _is_the_papers(first):
             line["verdict"] = judged(said, here)
     return line
@@ -195,15 +169,10 @@ def _shortened(run: Run) -> bool:
     return run.recipe.total_epochs != paper.value("settings/cifar/epochs")
 
 
-def _difference(ours: Sequence[Run], others: Sequence[Run]) -> float:
-    means = [statistics.fmean(run.test_error for run in runs) for runs in (ours, others)]
-    return means[0] - means[1]
-
-
 def _against(groups: dict[str, list[Run]], name: str, other: str) -> str:
     ours, others = groups[name], groups[other]
-    difference, error = _difference(ours, others), uncertainty(ours, others)
-    return f"{difference:+.2f} ± {error:.2f} points ({seen(difference, error)})"
+    apart, error = difference(ours, others), uncertainty(ours, others)
+    return f"{apart:+.2f} ± {error:.2f} points ({seen(apart, error)})"
 
 
 def _error(runs: Sequence[Run]) -> str:

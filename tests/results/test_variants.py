@@ -21,7 +21,8 @@ from softshare.queue.campaign import campaign, chosen
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
 from softshare.results import efficiency
-from softshare.results.variant_results import judged, results, seen, uncertainty, variant_sentences
+from softshare.results.difference import seen, uncertainty
+from softshare.results.variant_results import judged, results, variant_sentences
 from softshare.results.variants import PLAIN, REFERENCE, nulls, rows, variant
 from softshare.sharing.initialisation import INITS
 
