@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NO_ROW = "not a row of the paper"
+FLOOR, CAP = 0.1, 0.3  # percentage points
+ERRORS = 2  # standard errors
 COLUMNS = (
     *("row", "data", "metric", "paper", "unit", "ours", "spread", "n", "difference", "verdict"),
     *("why", "profile", "variant", "model", "stands_in_for", "quoted", "confidence"),
@@ -48,9 +50,25 @@ def verdict(difference: float, spread: float, n: int) -> str:
         >>> verdict(0.4, 2.0, 2)
         'not reproduced'
     """
-    band = 0.1 if math.isnan(spread) else min(0.3, max(0.1, 2 * spread / math.sqrt(n)))
+    error = 0.0 if math.isnan(spread) else spread / math.sqrt(n)
+    band = min(CAP, max(FLOOR, ERRORS * error))
     distance = abs(difference) - 1e-9  # 4.1 - 4.0 is a little more than 0.1 in binary
-    return "reproduced" if distance <= band else "close" if distance <= 0.3 else "not reproduced"
+    return "reproduced" if distance <= band else "close" if distance <= CAP else "not reproduced"
+
+
+def rule() -> str:
+    """The rule of `verdict` in a sentence.
+
+    Example:
+        >>> print(rule())  # doctest: +ELLIPSIS
+        A verdict says ... *reproduced* is within 2 standard errors of our mean ...
+    """
+    return (
+        "A verdict says how far our mean lies from the paper's number, above or below, where the "
+        "paper's own setting was run on the paper's own data, and nowhere else: *reproduced* is "
+        f"within {ERRORS} standard errors of our mean (at least {FLOOR} points, all that a single "
+        f"run has, and at most {CAP}), *close* within {CAP} points, *not reproduced* beyond."
+    )
 
 
 def frame(runs: Iterable[Recorded], name: str, document: dict[str, Any]) -> pd.DataFrame:

@@ -58,6 +58,10 @@ class Reproduction:
         """The same for reading, by `softshare.reproduction.overview.summary`."""
         return overview.summary(self.table())
 
+    def notes(self) -> Text:
+        """What the words of the summary take, by `softshare.reproduction.overview.notes`."""
+        return bullets(overview.notes())
+
     def provenance(self) -> pd.DataFrame:
         """A row for each run, by `softshare.records.provenance.table`."""
         return provenance.table(self.runs)

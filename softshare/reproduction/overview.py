@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
+from softshare.paper.comparison import rule
 from softshare.recipe import PATHS, Recipe
 from softshare.records import Run
 from softshare.records.naming import label, measures, row_label
@@ -87,3 +88,13 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
             "verdict": table["verdict"],
         }
     )
+
+
+def notes() -> list[str]:
+    """What the words of a `summary` take.
+
+    Example:
+        >>> notes()[0].startswith("A verdict says")
+        True
+    """
+    return [rule()]

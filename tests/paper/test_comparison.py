@@ -2,13 +2,14 @@
 
 import itertools
 import math
+import re
 import statistics
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from softshare.paper import compare, rows
-from softshare.paper.comparison import COLUMNS, NO_ROW, verdict
+from softshare.paper.comparison import COLUMNS, NO_ROW, rule, verdict
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,25 @@ def test_verdict_never_improves_with_distance_and_ignores_the_sign():
         found = [rank.index(verdict(d / 100, spread, n)) for d in range(60)]
         assert found == sorted(found)
         assert found == [rank.index(verdict(-d / 100, spread, n)) for d in range(60)]
+
+
+def test_the_rule_in_words_has_the_bounds_of_the_verdicts():
+    found = re.search(
+        r"\*reproduced\* is within (\S+) standard errors of our mean \(at least (\S+) points, all "
+        r"that a single run has, and at most (\S+)\), \*close\* within (\S+) points, \*not",
+        rule(),
+    )
+    errors, floor, cap, close = found.groups()
+    for bound, spread, n in (
+        (floor, math.nan, 1),
+        (floor, 0.0, 5),
+        (float(errors) * 0.2 / math.sqrt(4), 0.2, 4),
+        (cap, 9.0, 2),
+    ):
+        assert verdict(float(bound), spread, n) == "reproduced"
+        assert verdict(float(bound) + 0.001, spread, n) != "reproduced"
+    assert verdict(float(close), 0.0, 5) == "close"
+    assert verdict(float(close) + 0.001, 0.0, 5) == "not reproduced"
 
 
 # --- Rows of the paper -------------------------------------------------------------------------
