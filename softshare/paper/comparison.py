@@ -25,7 +25,8 @@ FLOOR, CAP = 0.1, 0.3  # percentage points
 ERRORS = 2  # standard errors
 COLUMNS = (
     *("row", "data", "metric", "paper", "unit", "ours", "spread", "n", "difference", "verdict"),
-    *("why", "profile", "variant", "model", "stands_in_for", "quoted", "confidence"),
+    *("why", "profile", "epochs", "settings", "variant", "model", "stands_in_for", "quoted"),
+    "confidence",
 )
 
 
@@ -85,7 +86,8 @@ def frame(runs: Iterable[Recorded], name: str, document: dict[str, Any]) -> pd.D
         mean over seeds; `spread`, their sample standard deviation, NaN at n = 1; `n`;
         `difference`, ours minus the paper's; `verdict`, that of `verdict` if the paper's own
         setting was run on its own data, else "not comparable", and "not attempted" without a run;
-        `why`, in words; `profile`; `variant`, the data set that was trained on; `model`, trained
+        `why`, in words; `profile` and `epochs`, 0 without a run; `settings`, in what else the
+        training leaves the paper's; `variant`, the data set that was trained on; `model`, trained
         or to be trained; `stands_in_for`, the row whose model it is at another width; `quoted` and
         `confidence` of the paper's number.
         A run of another model or data set has row "not a row of the paper" and no paper value.
@@ -151,8 +153,9 @@ def _unprinted(where: Place, run: Recorded) -> dict[str, Any]:
 def _missing(printed: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
     ours = dict.fromkeys(("ours", "spread", "difference"), math.nan)
     why = "no run" if row["model"] else "another family, which this project does not build"
-    blank = {"n": 0, "why": why, "profile": "", "variant": "", "model": row["model"] or ""}
-    return {**printed, **ours, **blank, "verdict": "not attempted"}
+    blank = dict.fromkeys(("profile", "settings", "variant"), "") | {"n": 0, "epochs": 0}
+    about = {"why": why, "model": row["model"] or "", "verdict": "not attempted"}
+    return {**printed, **ours, **blank, **about}
 
 
 def _ours(
@@ -164,6 +167,7 @@ def _ours(
 ) -> dict[str, Any]:
     recipe, results = runs[0].recipe, [run.result[metric] for run in runs]
     why = departures(recipe, settings)
+    own = [words for words in why if not words.startswith("epochs ")]
     if recipe.profile != "paper":
         why.insert(0, f"profile {recipe.profile}")
     if variant(runs[0]) not in official:
@@ -171,6 +175,7 @@ def _ours(
     cutout = row["options"].get("cutout", 0) if row else recipe.cutout
     if recipe.cutout != cutout:
         why.insert(0, f"cutout {recipe.cutout}, not {cutout}")
+        own.insert(0, why[0])
     if row is None:
         why.insert(0, "the paper has no such row")
     elif row["model"] != recipe.model:
@@ -181,6 +186,8 @@ def _ours(
         "n": len(results),
         "why": "; ".join(why),
         "profile": recipe.profile,
+        "epochs": recipe.epochs,
+        "settings": ", ".join(words.partition(", not ")[0] for words in own),
         "variant": variant(runs[0]),
         "model": recipe.model,
     }

@@ -83,7 +83,9 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
             "paper (%)": table["paper"].map("{:.2f}".format).where(printed, ""),
             "ours (%)": ours,
             "n": table["n"],
-            "profile": table["profile"].where(table["n"] > 0, ""),
+            "profile": table["profile"],
+            "epochs": table["epochs"].astype(str).where(table["n"] > 0, ""),
+            **({"settings": table["settings"]} if any(table["settings"]) else {}),
             "stands in for": table["stands_in_for"].where(~printed, ""),
             "verdict": table["verdict"],
         }
