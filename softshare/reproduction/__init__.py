@@ -24,7 +24,7 @@ from softshare.results import (
     patterns,
     settling,
     table_claims,
-    variant_results,
+    variant_claims,
 )
 from softshare.results.curriculum import curve_sentences, phase_scores
 from softshare.results.foremost import foremost
@@ -148,7 +148,7 @@ class Reproduction:
         if self.target == "folding":
             return bullets(folding_sentences.sentences(self.runs))
         if self.target == "appendix_b":
-            return bullets(variant_results.variant_sentences(self.runs))
+            return bullets(variant_claims.variant_sentences(self.runs))
         if self.target == "figure3":
             return bullets(efficiency.efficiency_sentences(self.runs))
         if self.target in ("figure4", "figure6"):
