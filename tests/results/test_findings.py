@@ -191,7 +191,15 @@ def test_differences_and_their_uncertainty_by_hand(make_run: Make) -> None:
             "SWRN 28-10-2 against WRN 28-10",
             2.69 - 3.08,
         ),
-        ("table4", "swrn-28-1-2", "wrn-28-1", {"cutout": 16}, "", math.nan),  # of widths 4 and 10
+        (
+            "table4",
+            "swrn-28-1-2",
+            "wrn-28-1",
+            {"cutout": 16},
+            "SWRN 28-10-2 against WRN 28-10",
+            2.69 - 3.08,
+        ),
+        ("table4", "swrn-28-4-2", "wrn-28-4", {"cutout": 16}, "", math.nan),  # of widths 4 and 10
     ],
 )
 def test_the_papers_difference_is_that_of_rows_of_one_width(
