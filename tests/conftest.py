@@ -166,6 +166,7 @@ def make_run() -> Callable[..., Run]:
             origin={
                 "device": "a device",
                 "threads": 2,
+                "precision": "float32",
                 "commit": "0123456789ab",
                 "date": "2020-02-03T04:05:06+00:00",
             },

@@ -115,17 +115,20 @@ def line(target: str, runs: Sequence[Run]) -> Text:
         f"*Made by {notebook} from {plural(len(runs), 'record')} below `data/runs/` "
         f"({_few(dict.fromkeys(path for path in seeds), '`')}), n = {n} a model; "
         f"{_few(_each(runs, lambda run: run.profile))} profile; "
-        f"{_few(_each(runs, lambda run: run.origin['device']))}; "
+        f"{_few(_each(runs, lambda run: run.origin['device']))}{_mixed(runs)}; "
         f"commit {_few(_each(runs, lambda run: run.origin['commit']), '`')}. "
         f"Again: {_few(_commands(target, [run.recipe for run in runs]), '`')}.*"
     )
 
 
 def table(runs: Sequence[Run]) -> pd.DataFrame:
-    """A row for each run: record, profile, data variant, device, duration, commit, date."""
+    """A row for each run: record, profile, data, device, precision, duration, commit, date."""
     import pandas as pd
 
-    columns = ("record", "profile", "data", "seed", "epochs", "device", "minutes", "commit", "date")
+    columns = (
+        *("record", "profile", "data", "seed", "epochs", "device", "precision", "minutes"),
+        *("commit", "date"),
+    )
     rows = [
         (
             f"data/runs/{run.path}",
@@ -134,6 +137,7 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
             run.seed,
             run.recipe.total_epochs,
             f"{run.origin['device']}, {run.origin['threads']} threads",
+            run.origin["precision"],
             round(run.cost["seconds"] / 60, 1),
             run.origin["commit"],
             run.origin["date"][:10],
@@ -178,6 +182,12 @@ def _parameters(target: str, recipes: Sequence[Recipe]) -> dict[str, Any]:
 
 def _each(runs: Sequence[Run], of: Any) -> dict[Any, None]:
     return dict.fromkeys(of(run) for run in runs)
+
+
+def _mixed(runs: Sequence[Run]) -> str:
+    """The precisions of the runs, where there are several."""
+    found = _each(runs, lambda run: run.origin["precision"])
+    return f", in {' and '.join(found)}" if len(found) > 1 else ""
 
 
 def _few(values: Iterable[Any], mark: str = "") -> str:

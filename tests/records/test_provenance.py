@@ -6,7 +6,7 @@ import ast
 import json
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +211,14 @@ def test_the_line_tells_records_seeds_device_and_commit(make_run: Callable[..., 
     assert "+dropout=0.3`, `digits/smoke/swrn-28-1` and 2 more)" in line_of(many[::-1])
 
 
+def test_precisions_are_named_where_they_are_mixed(make_run: Callable[..., Run]) -> None:
+    runs = [make_run(for_profile("wrn-28-1", profile="smoke", seed=seed)) for seed in (0, 1)]
+    assert "float" not in line_of(runs)
+    other = replace(runs[1], origin=runs[1].origin | {"precision": "bfloat16"})
+    assert "; a device, in float32 and bfloat16; commit " in line_of([runs[0], other])
+    assert provenance.table([runs[0], other])["precision"].tolist() == ["float32", "bfloat16"]
+
+
 def test_the_table_has_a_row_for_each_run(make_run: Callable[..., Run]) -> None:
     run = make_run(for_profile("scnn", profile="fast", epochs=2, seed=3))
     assert (
@@ -223,6 +231,7 @@ def test_the_table_has_a_row_for_each_run(make_run: Callable[..., Run]) -> None:
                 3,
                 10,
                 "a device, 2 threads",
+                "float32",
                 1.5,
                 "0123456789ab",
                 "2020-02-03",
