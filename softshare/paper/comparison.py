@@ -26,7 +26,7 @@ ERRORS = 2  # standard errors
 COLUMNS = (
     *("row", "data", "metric", "paper", "unit", "ours", "spread", "n", "difference", "verdict"),
     *("why", "profile", "epochs", "settings", "variant", "model", "stands_in_for", "quoted"),
-    "confidence",
+    *("confidence", "note", "printed_parameters", "parameters", "gpu_days"),
 )
 
 
@@ -88,8 +88,9 @@ def frame(runs: Iterable[Recorded], name: str, document: dict[str, Any]) -> pd.D
         setting was run on its own data, else "not comparable", and "not attempted" without a run;
         `why`, in words; `profile` and `epochs`, 0 without a run; `settings`, in what else the
         training leaves the paper's; `variant`, the data set that was trained on; `model`, trained
-        or to be trained; `stands_in_for`, the row whose model it is at another width; `quoted` and
-        `confidence` of the paper's number.
+        or to be trained; `stands_in_for`, the row whose model it is at another width; `quoted`,
+        `confidence` and `note` of the paper's number; `printed_parameters`, such as "36M", and
+        `parameters`, exact, NaN for networks that are not ours; `gpu_days` as printed, else NaN.
         A run of another model or data set has row "not a row of the paper" and no paper value.
 
     Raises:
@@ -106,7 +107,8 @@ def frame(runs: Iterable[Recorded], name: str, document: dict[str, Any]) -> pd.D
     lines = []
     for row in table["rows"]:
         for key, about in columns.items():
-            printed = _printed(row, key, about)
+            size = document["counts"]["models"].get(row["model"], {}).get(about["data"], math.nan)
+            printed = _printed(row, key, about) | {"parameters": size}
             own = [
                 _ours(runs, about["metric"], settings, {about["data"]}, row)
                 for where, runs in groups
@@ -134,6 +136,9 @@ def _printed(row: dict[str, Any], key: str, about: dict[str, Any]) -> dict[str, 
         "stands_in_for": "",
         "quoted": row["quoted"],
         "confidence": "medium" if key in row.get("unclear", ()) else "high",
+        "note": row.get("note", "") if key in row.get("unclear", [key]) else "",
+        "printed_parameters": row["printed_parameters"],
+        "gpu_days": row["values"].get("gpu_days", math.nan),
     }
 
 
@@ -147,6 +152,10 @@ def _unprinted(where: Place, run: Recorded) -> dict[str, Any]:
         "stands_in_for": where.row["row"] if where.row else "",
         "quoted": False,
         "confidence": "",
+        "note": "",
+        "printed_parameters": "",
+        "parameters": run.model.get("parameters", math.nan),
+        "gpu_days": math.nan,
     }
 
 

@@ -16,10 +16,12 @@ _USUAL = {"init": "orthogonal", "coefficients": "free"}
 
 
 class Recorded(Protocol):
-    """What is read of a run: recipe (a dataclass), data (name, checksum), result by measure."""
+    """What is read of a run: recipe (a dataclass), model, data (name, checksum), result."""
 
     @property
     def recipe(self) -> Any: ...
+    @property
+    def model(self) -> Any: ...
     @property
     def data(self) -> Any: ...
     @property

@@ -60,7 +60,7 @@ class Reproduction:
 
     def notes(self) -> Text:
         """What the words of the summary take, by `softshare.reproduction.overview.notes`."""
-        return bullets(overview.notes())
+        return bullets(overview.notes(self.target))
 
     def provenance(self) -> pd.DataFrame:
         """A row for each run, by `softshare.records.provenance.table`."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from softshare import paper
 from softshare.paper.comparison import rule
 from softshare.recipe import PATHS, Recipe
 from softshare.records import Run
@@ -20,6 +21,7 @@ _MEANING = {
     "smoke": "narrow networks on a toy set for a few epochs: a demonstration that everything "
     "runs, not a result",
 }
+_WHERE_ANY = ("GPU days", "error", "settings")  # columns that few tables fill
 
 
 def sentences(
@@ -57,7 +59,7 @@ def sentences(
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """A comparison with the paper for reading: few columns, numbers with their spread.
+    """A comparison with the paper for reading: numbers with their spread, and what marks them.
 
     Args:
         table: as `softshare.compare` returns it.
@@ -74,29 +76,57 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
         "" if not n else f"{mean:.2f}" + (f" ± {std:.2f}" if n > 1 else "")
         for mean, std, n in zip(table["ours"], table["spread"], table["n"], strict=True)
     ]
-    told = measures(table)
-    return pd.DataFrame(
+    days = table["gpu_days"]
+    shown = pd.DataFrame(
         {
             "model": [row_label(row) for _, row in table.iterrows()],
-            **({"error": told} if any(told) else {}),
+            "parameters": [_parameters(row) for _, row in table.iterrows()],
+            "GPU days": days.map("{:g}".format).where(days.notna(), ""),
+            "error": measures(table),
             "trained on": table["variant"].where(table["n"] > 0, table["data"]),
             "paper (%)": table["paper"].map("{:.2f}".format).where(printed, ""),
+            "mark": [_mark(row) for _, row in table.iterrows()],
             "ours (%)": ours,
             "n": table["n"],
             "profile": table["profile"],
             "epochs": table["epochs"].astype(str).where(table["n"] > 0, ""),
-            **({"settings": table["settings"]} if any(table["settings"]) else {}),
+            "settings": table["settings"],
             "stands in for": table["stands_in_for"].where(~printed, ""),
             "verdict": table["verdict"],
         }
     )
+    return shown.drop(columns=[name for name in _WHERE_ANY if not any(shown[name])])
 
 
-def notes() -> list[str]:
-    """What the words of a `summary` take.
+def notes(target: str) -> list[str]:
+    r"""What the words of a table's `summary` take: its verdicts, and what it marks.
+
+    Args:
+        target: ``table1`` to ``table4``.
 
     Example:
-        >>> notes()[0].startswith("A verdict says")
-        True
+        >>> print(notes("table3")[2])  # doctest: +ELLIPSIS
+        *note*, WRN 50-2: Whether it was retrained is not stated; ...
     """
-    return [rule()]
+    lines = [rule(), paper.load()["tables"][target]["note"]]
+    table = paper.compare([], target)
+    for note, rows in table[table["note"] != ""].groupby("note", sort=False):
+        marks = dict.fromkeys(mark for _, row in rows.iterrows() if (mark := _mark(row)))
+        names = ", ".join(dict.fromkeys(rows["row"])).replace("*", r"\*")
+        lines.append(f"*{', '.join(marks)}*, {names}: {note}")
+    return lines
+
+
+def _parameters(row: Any) -> str:
+    """As printed, and exact where the network is ours."""
+    printed, exact = row["printed_parameters"], row["parameters"]
+    if exact != exact:
+        return printed
+    return f"{printed} ({exact:,.0f})" if printed else f"{exact:,.0f}"
+
+
+def _mark(row: Any) -> str:
+    """What a reader should know of the paper's number: notes are below the table."""
+    if row["confidence"] == "medium":
+        return "quoted, unclear" if row["quoted"] else "unclear"
+    return "quoted" if row["quoted"] else "note" if row["note"] else ""

@@ -70,7 +70,8 @@ def contrasts(runs: Sequence[Run], table: str) -> pd.DataFrame:
         A row a pair: `n`, runs of the one and the other; `ours`, the difference of our mean
         errors, negative where the shared one errs less, its `uncertainty` and what is seen
         `here`, by `softshare.results.difference`; `pair in the paper`, the rows of one width that
-        they are or stand in for, and `paper`, the difference of the errors printed there.
+        they are or stand in for, with a mark where the second is quoted, and `paper`, the
+        difference of the errors printed there.
 
     Example:
         >>> contrasts([], "table1").empty
@@ -141,4 +142,5 @@ def _printed(table: str, shared: Run, twin: Run) -> tuple[str, float]:
     printed = {about["data"]: key for key, about in columns if about["metric"] == "test_error"}
     data = data_set(shared) if data_set(shared) in printed else "cifar10"
     difference = ours["values"][printed[data]] - other["values"][printed[data]]
-    return f"{ours['row']} against {other['row']} on {data}", difference
+    quoted = " (quoted)" if other["quoted"] else ""
+    return f"{ours['row']} against {other['row']}{quoted} on {data}", difference

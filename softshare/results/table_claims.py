@@ -73,6 +73,11 @@ def table_sentences(runs: Sequence[Run], table: str) -> list[str]:
         f"{plural(len(counted), 'comparison')} in all, listed below{told}. Of networks that are "
         f"alike, one comparison in {BY_CHANCE} would be told apart by chance."
     )
+    if any("(quoted)" in pair for pair in counted["pair in the paper"]):
+        lines.append(
+            "The paper's differences against a number marked as quoted set means of its own runs "
+            "beside what it most likely took over from others: not networks trained alike."
+        )
     return lines + [_pair(row) for _, row in counted.iterrows()]
 
 

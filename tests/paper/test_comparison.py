@@ -39,6 +39,7 @@ class Run:
     recipe: Recipe
     result: dict = field(default_factory=dict)
     data: dict = field(default_factory=dict)
+    model: dict = field(default_factory=dict)
 
 
 def runs(model, errors, metric="test_error", **settings):
@@ -163,6 +164,22 @@ def test_quoted_and_unclear_cells_are_marked():
     assert only(frame, n=1)["confidence"] == "medium"
     assert only(frame, row="DenseNet 190-40", data="cifar10")["quoted"]
     assert "another family" in only(frame, row="DenseNet 190-40", data="cifar10")["why"]
+    assert only(frame, n=1)["note"].startswith("The C-10+ cell is hard to read")
+
+
+def test_parameters_are_exact_where_the_network_is_ours():
+    (narrow,) = runs("swrn-28-4", [9.0], cutout=16)
+    narrow = replace(narrow, model={"parameters": 5_849_158})
+    frame = compare([*runs("swrn-28-10-2", [2.7], cutout=16), narrow], "table4")
+    own = only(frame, row="SWRN 28-10-2")
+    assert (own["printed_parameters"], own["parameters"]) == ("17.1M", 17_125_630)
+    other = only(frame, row=NO_ROW)
+    assert (other["printed_parameters"], other["parameters"]) == ("", 5_849_158)
+    searched = only(frame, row="DARTS")
+    assert searched["printed_parameters"] == "3.4M" and math.isnan(searched["parameters"])
+    assert (own["gpu_days"], searched["gpu_days"]) == (0.4, 4)
+    assert compare([], "table1")["gpu_days"].isna().all()
+    assert only(compare([], "table1"), row="SWRN 28-10", data="cifar100")["parameters"] == 36536992
 
 
 def test_imagenet_measures():

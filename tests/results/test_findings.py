@@ -164,14 +164,28 @@ def test_differences_and_their_uncertainty_by_hand(make_run: Make) -> None:
 @pytest.mark.parametrize(
     ("table", "shared", "plain", "settings", "pair", "paper"),
     [
-        ("table1", "swrn-28-10", "wrn-28-10", {}, "SWRN 28-10 against WRN 28-10", 3.74 - 4.0),
-        ("table1", "swrn-28-1", "wrn-28-1", {}, "SWRN 28-10 against WRN 28-10", 3.74 - 4.0),
+        (
+            "table1",
+            "swrn-28-10",
+            "wrn-28-10",
+            {},
+            "SWRN 28-10 against WRN 28-10 (quoted)",
+            3.74 - 4.0,
+        ),
+        (
+            "table1",
+            "swrn-28-1",
+            "wrn-28-1",
+            {},
+            "SWRN 28-10 against WRN 28-10 (quoted)",
+            3.74 - 4.0,
+        ),
         (
             "table1",
             "swrn-28-1",
             "wrn-28-1",
             {"dropout": 0.3},
-            r"SWRN 28-10* against WRN 28-10*",
+            r"SWRN 28-10* against WRN 28-10* (quoted)",
             3.88 - 3.89,
         ),
         ("table1", "swrn-28-10-2", "wrn-28-10", {}, "", math.nan),
@@ -188,7 +202,7 @@ def test_differences_and_their_uncertainty_by_hand(make_run: Make) -> None:
             "swrn-28-10-2",
             "wrn-28-10",
             {"cutout": 16},
-            "SWRN 28-10-2 against WRN 28-10",
+            "SWRN 28-10-2 against WRN 28-10 (quoted)",
             2.69 - 3.08,
         ),
         (
@@ -196,7 +210,7 @@ def test_differences_and_their_uncertainty_by_hand(make_run: Make) -> None:
             "swrn-28-1-2",
             "wrn-28-1",
             {"cutout": 16},
-            "SWRN 28-10-2 against WRN 28-10",
+            "SWRN 28-10-2 against WRN 28-10 (quoted)",
             2.69 - 3.08,
         ),
         ("table4", "swrn-28-4-2", "wrn-28-4", {"cutout": 16}, "", math.nan),  # of widths 4 and 10

@@ -72,7 +72,8 @@ def test_a_gain_is_concluded_from_the_pairs_that_are_told_apart(
         for model, error in zip(("wrn-28-1", "swrn-28-1"), pair, strict=True)
     ]
     less, more, apart = counts
-    (gain, loss, total, *pairs) = table_sentences(runs, "table1")
+    (gain, loss, total, quoted, *pairs) = table_sentences(runs, "table1")
+    assert "a number marked as quoted" in quoted
     assert gain.startswith(
         f"The paper: SWRN L-w errs less than WRN L-w, at equal size. Here **{verdict}**. "
         f"Of {len(errors)} pair"
@@ -105,12 +106,12 @@ def test_demonstrations_count_where_there_is_nothing_else_alone(make_run: Make) 
         make_run(for_profile(model, "digits", "smoke"), error)
         for model, error in {"wrn-28-1": 50.0, "swrn-28-1": 5.0, "swrn-28-1-1": 5.0}.items()
     ]
-    gain, loss, total, *pairs = table_sentences(toys, "table1")
+    gain, loss, total, _, *pairs = table_sentences(toys, "table1")
     for line in (gain, loss):
         assert "Here, in demonstrations alone, **" in line and "errs less in 1" in line
     assert total.startswith("3 comparisons in all, listed below. ") and len(pairs) == 3
     real = [make_run(fast("wrn-28-1"), 9.0), make_run(fast("swrn-28-1"), 9.0)]
-    gain, loss, total, *pairs = table_sentences(toys + real, "table1")
+    gain, loss, total, _, *pairs = table_sentences(toys + real, "table1")
     assert "Here **it is undecided**. Of 1 pair (cifar10, 30 epochs)" in gain
     assert loss.endswith("no such pair has been trained alike yet.")
     assert "; 3 demonstrations more in the table above do not count. " in total
@@ -121,11 +122,11 @@ def test_a_pair_has_its_sign_and_all_that_qualifies_it(make_run: Make) -> None:
     runs = [make_run(fast("wrn-28-1"), 5.0), make_run(fast("swrn-28-1"), 3.5)]
     runs += [make_run(fast("wrn-28-1", seed=1), 5.0), make_run(fast("swrn-28-1-2"), 19.0)]
     error = contrasts(runs, "table1")["uncertainty"][0]
-    gain, more, against_full = table_sentences(runs, "table1")[3:]
+    gain, more, against_full = table_sentences(runs, "table1")[4:]
     assert gain == (
         f"SWRN 28-1 against WRN 28-1: -1.50 ± {error:.2f} points, not told apart (cifar10, 30 "
         "epochs, profile fast, n = 1 and 2). The paper has -0.26 for SWRN 28-10 against WRN 28-10 "
-        "on cifar10."
+        "(quoted) on cifar10."
     )
     assert more.startswith("SWRN 28-1-2 against WRN 28-1: +14.00 ± ")
     assert ", worse (" in more and "The paper" not in more
