@@ -108,8 +108,8 @@ def notes(target: str) -> list[str]:
         >>> print(notes("table3")[2])  # doctest: +ELLIPSIS
         *note*, WRN 50-2: Whether it was retrained is not stated; ...
     """
-    lines = [rule(), paper.load()["tables"][target]["note"]]
     table = paper.compare([], target)
+    lines = [rule(), paper.load()["tables"][target]["note"]]
     for note, rows in table[table["note"] != ""].groupby("note", sort=False):
         marks = dict.fromkeys(mark for _, row in rows.iterrows() if (mark := _mark(row)))
         names = ", ".join(dict.fromkeys(rows["row"])).replace("*", r"\*")

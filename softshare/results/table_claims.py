@@ -68,10 +68,11 @@ def table_sentences(runs: Sequence[Run], table: str) -> list[str]:
         f"The paper: {claim.words}. {where} {_found(claim, counted)}" for claim in CLAIMS[table]
     ]
     left = len(pairs) - len(counted)
-    told = f"; {plural(left, 'demonstration')} more in the table above do not count" if left else ""
+    told = f"; the table above has {left} more, demonstrations that do not count" if left else ""
     lines.append(
         f"{plural(len(counted), 'comparison')} in all, listed below{told}. Of networks that are "
-        f"alike, one comparison in {BY_CHANCE} would be told apart by chance."
+        f"alike, one comparison in {BY_CHANCE} would be told apart by chance; comparisons that "
+        "share a network move together."
     )
     if any("(quoted)" in pair for pair in counted["pair in the paper"]):
         lines.append(

@@ -114,7 +114,7 @@ def test_demonstrations_count_where_there_is_nothing_else_alone(make_run: Make) 
     gain, loss, total, _, *pairs = table_sentences(toys + real, "table1")
     assert "Here **it is undecided**. Of 1 pair (cifar10, 30 epochs)" in gain
     assert loss.endswith("no such pair has been trained alike yet.")
-    assert "; 3 demonstrations more in the table above do not count. " in total
+    assert "; the table above has 3 more, demonstrations that do not count. " in total
     assert len(pairs) == 1 and "smoke" not in pairs[0]
 
 
