@@ -16,6 +16,7 @@ from softshare.records.provenance import Text, bullets
 from softshare.reproduction import display, overview
 from softshare.reproduction.showcase import showcase
 from softshare.results import (
+    curriculum_claims,
     efficiency,
     findings,
     folding_claims,
@@ -129,8 +130,14 @@ class Reproduction:
         """How far each network folds, by `softshare.results.folding_results.summary`."""
         return folding_results.summary(self.runs)
 
-    def claims(self) -> pd.DataFrame:
-        """What the paper's folded network does, and ours, by `softshare.results.folding_claims`."""
+    def claims(self) -> pd.DataFrame | Text:
+        """What the paper's networks do, and ours: folded (Figures 4 and 6), or learning (5).
+
+        By `softshare.results.folding_claims` a table, by `softshare.results.curriculum_claims`
+        sentences.
+        """
+        if self.target == "figure5":
+            return bullets(curriculum_claims.sentences(self.best()))
         return folding_claims.table(self.runs, self.target)
 
     def foremost(self) -> list[Run]:
