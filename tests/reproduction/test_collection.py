@@ -245,6 +245,20 @@ def test_figure5_trains_its_three_networks(trainer: Trainer, tmp_path: Path) -> 
     assert trainer.asked == []
 
 
+def test_figure3_shows_the_demonstration_that_it_trains(
+    trainer: Trainer, save: Callable[..., Run], tmp_path: Path
+) -> None:
+    there = save("wrn-28-1", "digits", "smoke")  # of Table 1's demonstration
+    found = ss.reproduce("figure3", runs=tmp_path)
+    models = ["swrn-28-1", "swrn-40-1", "wrn-28-1", "wrn-40-1"]
+    assert [run.recipe.model for run in found.runs] == models
+    assert len(found.trained) == 3 and there.path not in found.trained
+    cifar = save("wrn-28-1", "cifar10-jpeg", "fast")
+    assert ss.reproduce("figure3", runs=tmp_path).runs == [cifar]
+    assert len(ss.reproduce("figure3", profile="smoke", runs=tmp_path).runs) == 4
+    assert len(trainer.asked) == 4 + 4, "nothing but what was asked for"
+
+
 @pytest.mark.parametrize("asked", [{}, {"profile": "smoke", "seeds": 3}])
 def test_a_book_never_trains(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: dict[str, Any]
