@@ -14,6 +14,7 @@ from softshare.records import Run, provenance
 from softshare.records.naming import label
 from softshare.records.provenance import Text, bullets
 from softshare.reproduction import display, overview
+from softshare.reproduction.again import again
 from softshare.reproduction.showcase import showcase
 from softshare.results import (
     curriculum_claims,
@@ -69,7 +70,8 @@ class Reproduction:
 
     def source(self, runs: Sequence[Run] | None = None) -> Text:
         """The line under a figure or table, by `softshare.records.provenance.line`."""
-        return provenance.line(self.target, self.runs if runs is None else runs)
+        runs = self.runs if runs is None else runs
+        return provenance.line(self.target, runs, again(self.target, [run.recipe for run in runs]))
 
     def show(self, what: Any, runs: Sequence[Run] | None = None, digits: int = 2) -> None:
         """Shows a figure or table of `runs`, all by default, with its line of provenance."""
