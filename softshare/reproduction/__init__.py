@@ -45,12 +45,14 @@ class Reproduction:
         runs: records, best profile first.
         missing: recipes of the paper that nobody has trained yet.
         trained: paths of the records that were made just now.
+        lacking: recipes asked for by parameters that have no record.
     """
 
     target: str
     runs: list[Run] = field(default_factory=list)
     missing: list[Recipe] = field(default_factory=list)
     trained: list[str] = field(default_factory=list)
+    lacking: list[Recipe] = field(default_factory=list)
 
     def table(self) -> pd.DataFrame:
         """The paper's numbers beside ours, by `softshare.compare`; for the tables."""
@@ -174,7 +176,7 @@ class Reproduction:
 
     def sentences(self) -> list[str]:
         """What is shown here and what is not, by `softshare.reproduction.overview.sentences`."""
-        return overview.sentences(self.runs, self.missing, self.trained)
+        return overview.sentences(self.runs, self.missing, self.trained, self.lacking)
 
     def __str__(self) -> str:
         return "\n".join(self.sentences())

@@ -10,7 +10,7 @@ from softshare.paper.comparison import rule
 from softshare.recipe import PATHS, Recipe
 from softshare.records import Run
 from softshare.records.naming import label, measures, row_label
-from softshare.records.provenance import plural
+from softshare.records.provenance import command, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,10 @@ _WHERE_ANY = ("GPU days", "error", "settings")  # columns that few tables fill
 
 
 def sentences(
-    runs: Sequence[Run], missing: Sequence[Recipe] = (), trained: Collection[str] = ()
+    runs: Sequence[Run],
+    missing: Sequence[Recipe] = (),
+    trained: Collection[str] = (),
+    lacking: Sequence[Recipe] = (),
 ) -> list[str]:
     """What is shown and what is not, in words that cannot be missed.
 
@@ -33,6 +36,7 @@ def sentences(
         runs: those shown.
         missing: recipes of the paper that nobody has trained.
         trained: paths of the records that were made just now.
+        lacking: recipes asked for that have no record.
 
     Example:
         >>> print(*sentences([], [Recipe("scnn", PATHS)]), sep="\\n")
@@ -51,6 +55,18 @@ def sentences(
             f"{sets}, {' or '.join(plural(n, 'epoch') for n in lengths)}{made}."
         )
     lines = lines or ["No run with these settings is recorded, and none was trained."]
+    if lacking:
+        seeds: dict[str, list[str]] = {}
+        for recipe in lacking:
+            seeds.setdefault(label(recipe), []).append(str(recipe.seed))
+        names = ", ".join(
+            f"{name} (seed{'s'[: len(each) > 1]} {', '.join(each)})" for name, each in seeds.items()
+        )
+        lines.append(
+            f"Asked for and not recorded, {plural(len(lacking), 'run')} on {lacking[0].data} at "
+            f"profile {lacking[0].profile.upper()}: {names}. The first is made by "
+            f"`{command(lacking[0])}`."
+        )
     for data in dict.fromkeys(recipe.data for recipe in missing):
         names = ", ".join(label(recipe) for recipe in missing if recipe.data == data)
         where = "" if data == PATHS else f" on {data}"
