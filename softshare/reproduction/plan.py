@@ -170,11 +170,13 @@ class Plan:
     def missing(self, runs: Iterable[Run]) -> list[Recipe]:
         """The paper's own recipes, on each data set of the target, that no run has, at any seed."""
         trained = {replace(run.recipe, seed=0) for run in runs}
-        if self.figure:
-            sets: list[str | None] = [None]
-        else:
-            columns = read()[0]["tables"][self.target]["columns"].values()
+        document = read()[0]
+        sets: list[str | None] = [None]
+        if self.target in document["tables"]:
+            columns = document["tables"][self.target]["columns"].values()
             sets = list(dict.fromkeys(about["data"] for about in columns if about["metric"]))
+        elif self.target in document["figures"]:
+            sets = [*paper.sets(self.target)] or sets
         own = [
             for_profile(row["model"], data, "paper", **row["options"])
             for data in sets

@@ -407,6 +407,15 @@ def test_the_row_of_k_and_the_networks_of_figure5_can_be_missing(
     assert missing == [for_profile("cnn"), for_profile("scnn-r")]
 
 
+def test_figure3_misses_its_networks_on_both_of_its_sets(
+    save: Callable[..., Run], tmp_path: Path
+) -> None:
+    save("wrn-28-4", "cifar100")
+    missing = ss.reproduce("figure3", train=False, runs=tmp_path).missing
+    assert {r.data for r in missing} == {"cifar10", "cifar100"} and len(missing) == 2 * 8 - 1
+    assert for_profile("wrn-28-4", "cifar100") not in missing
+
+
 # --- What is refused ---------------------------------------------------------------------------
 
 
