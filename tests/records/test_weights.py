@@ -177,7 +177,7 @@ def test_of_the_committed_records_demonstrations_alone_lost_the_weights_they_nam
     ]
     assert {run.profile for run in lost} <= {"smoke"}
     for run in lost[:1]:
-        with pytest.raises(FileNotFoundError, match="no weights .* beside the record"):
+        with pytest.raises(FileNotFoundError, match=r"no weights .* beside the record"):
             run.network()
 
 
