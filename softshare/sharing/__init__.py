@@ -13,6 +13,7 @@ from softshare.sharing.bank import TemplateBank
 from softshare.sharing.forward_pass import ForwardPass, pass_of
 from softshare.sharing.grouping import Member, find_groups, resolve_groups
 from softshare.sharing.initialisation import initial_coefficients
+from softshare.sharing.shared_groups import banks
 from softshare.sharing.shared_weights import SharedWeights, restore_weight, share_weight
 
 
@@ -36,7 +37,10 @@ def share(
     distributed like those. With other inits they start as the weights of the first k layers.
 
     Share once the weights are drawn or loaded, for a shared layer has none of its own to fill,
-    and before the optimizer is made, which must see the templates.
+    and before the optimizer is made, which must see the templates. The layers of a group stay
+    together: `unshare` a model before layers are taken out of it or replaced. To freeze the
+    weights of a group, call ``softshare.sharing.banks(net)[label].requires_grad_(False)``;
+    freezing the group's first layer, which has the bank, freezes them all too.
 
     Args:
         net: any module; changed in place.
@@ -76,8 +80,8 @@ def share(
         label: initial_coefficients(len(members), sizes[label], init, generator)
         for label, members in chosen.items()
     }
-    banks = [_install(label, chosen[label], A, init) for label, A in mixes.items()]
-    ForwardPass(banks).attach(net)
+    installed = [_install(label, chosen[label], A, init) for label, A in mixes.items()]
+    ForwardPass(installed).attach(net)
     return net
 
 
@@ -85,7 +89,8 @@ def unshare(net: nn.Module) -> nn.Module:
     """A plain copy of a shared model: same function, ordinary weights, its original classes.
 
     Args:
-        net: a model that `share` was applied to (at any depth); it stays as it is.
+        net: a model that `share` was applied to (at any depth), or a part of one; it stays as
+            it is.
 
     Returns:
         A deep copy in which every shared weight is an ordinary parameter, in its old place among
@@ -103,7 +108,7 @@ def unshare(net: nn.Module) -> nn.Module:
         >>> torch.allclose(plain(x), net(x))
         True
     """
-    if not banks(net):
+    if not any(isinstance(module, SharedWeights) for module in net.modules()):
         raise ValueError("unshare() needs a model with shared layers; this one has none.")
     plain = copy.deepcopy(net)
     for module in list(plain.modules()):
@@ -139,17 +144,6 @@ def groups(net: nn.Module) -> dict[str, list[str]]:
     if shared:
         return {label: list(bank.layers) for label, bank in shared.items()}
     return {label: [m.label for m in members] for label, members in find_groups(net).items()}
-
-
-def banks(net: nn.Module) -> dict[str, TemplateBank]:
-    """The banks of a shared model by group label, in the order of the groups."""
-    paths = {m: path for path, m in net.named_modules() if isinstance(m, TemplateBank)}
-    passes = [hook for m in net.modules() for hook in m._forward_pre_hooks.values()]
-    ordered = [b for hook in map(pass_of, passes) if hook for b in hook.banks if b in paths]
-    found: dict[str, TemplateBank] = {}
-    for bank in dict.fromkeys([*ordered, *paths]):
-        found[bank.label if bank.label not in found else paths[bank]] = bank
-    return found
 
 
 def _template_counts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor, nn
@@ -33,6 +34,36 @@ def restore_weight(module: nn.Module, name: str, weight: Tensor, trains: bool) -
         del module.__dict__["_slots"]
     module._modules.pop(f"{name}_bank", None)
     module._parameters[name] = nn.Parameter(weight.detach().clone(), requires_grad=trains)
+
+
+def shared_weights(net: nn.Module) -> Iterator[tuple[str, TemplateBank, int]]:
+    """Name in `net`, bank and layer of each of its mixed weights."""
+    for path, module in net.named_modules():
+        if isinstance(module, SharedWeights):
+            for name, (bank, layer) in module._slots.items():
+                full = f"{path}.{name}" if path else name
+                yield path if path and name == "weight" else full, bank, layer
+
+
+def check_whole(net: nn.Module) -> None:
+    """Refuses a model with weights mixed from a bank that is no submodule of it.
+
+    Its optimizer would not train them, its state_dict not hold them.
+
+    Raises:
+        ValueError: names the layers, and says how they get weights of their own.
+    """
+    held = {id(module) for module in net.modules() if isinstance(module, TemplateBank)}
+    lost = [(name, bank) for name, bank, _ in shared_weights(net) if id(bank) not in held]
+    if lost:
+        bank = lost[0][1]
+        names = [name for name, other in lost if other is bank]
+        shown = ", ".join(map(repr, names[:8])) + (", ..." if len(names) > 8 else "")
+        raise ValueError(
+            f"{shown}: mixed from the templates of group {bank.label!r}, which this model lacks. "
+            f"They went with the group's first layer, {bank.layers[0]!r}. unshare() a model before "
+            "it is taken apart; unshare() of this one makes the present weights its own."
+        )
 
 
 @functools.cache
