@@ -16,6 +16,7 @@ from softshare.models import build
 from softshare.records import Run
 from softshare.records.naming import label
 from softshare.sharing import banks
+from softshare.sharing.refusals import first_step
 from softshare.sharing.similarity import chance_level, similarity
 
 _SAME = 2e-6  # measured thresholds have six decimals
@@ -122,8 +123,7 @@ def _of_model(net: nn.Module) -> Network:
     found = banks(net)
     if not found:
         raise ValueError(
-            "The explorer shows soft-shared networks; this model shares nothing. Call share() "
-            "first."
+            f"The explorer shows soft-shared networks; this model shares nothing. {first_step(net)}"
         )
     alpha = {g: bank.coefficients.detach().float().cpu() for g, bank in found.items()}
     names = {g: list(bank.layers) for g, bank in found.items()}

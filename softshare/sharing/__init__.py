@@ -13,6 +13,7 @@ from softshare.sharing.bank import TemplateBank
 from softshare.sharing.forward_pass import ForwardPass, pass_of
 from softshare.sharing.grouping import Member, find_groups, resolve_groups
 from softshare.sharing.initialisation import initial_coefficients
+from softshare.sharing.refusals import FOLDED, is_folded, obstacles, refuse_folded
 from softshare.sharing.shared_groups import banks
 from softshare.sharing.shared_weights import SharedWeights, restore_weight, share_weight
 
@@ -59,7 +60,7 @@ def share(
 
     Raises:
         ValueError: an unknown or repeated name, unequal shapes, a weight that is shared or tied
-            already, k out of range, or nothing to share.
+            already or cannot be mixed, k out of range, nothing to share, or a folded model.
 
     Example:
         >>> net = nn.Sequential(*[nn.Conv2d(8, 8, 3, padding=1) for _ in range(4)])
@@ -69,11 +70,12 @@ def share(
         >>> net(torch.zeros(1, 8, 5, 5)).shape
         torch.Size([1, 8, 5, 5])
     """
+    refuse_folded(net)
     chosen = resolve_groups(net, groups) if groups is not None else find_groups(net)
     if not chosen:
         raise ValueError(
             "Sharing needs two or more weights of equal shape; this model has none that are free. "
-            "Name them with groups=[[...]], or unshare() first."
+            f"Name them with groups=[[...]], or unshare() first.{obstacles(net)}"
         )
     sizes = _template_counts(chosen, templates, clamp=groups is None)
     mixes = {
@@ -109,7 +111,8 @@ def unshare(net: nn.Module) -> nn.Module:
         True
     """
     if not any(isinstance(module, SharedWeights) for module in net.modules()):
-        raise ValueError("unshare() needs a model with shared layers; this one has none.")
+        why = f" {FOLDED}" if is_folded(net) else ""
+        raise ValueError(f"unshare() needs a model with shared layers; this one has none.{why}")
     plain = copy.deepcopy(net)
     for module in list(plain.modules()):
         for hooks in (module._forward_pre_hooks, module._forward_hooks):
@@ -136,6 +139,9 @@ def groups(net: nn.Module) -> dict[str, list[str]]:
     Returns:
         ``{label: [weights in layer order]}``; the order is that of the LSM's rows.
 
+    Raises:
+        ValueError: a folded model, or one that has lost its templates.
+
     Example:
         >>> groups(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)))
         {'Linear 4x4': ['0', '2']}
@@ -143,6 +149,7 @@ def groups(net: nn.Module) -> dict[str, list[str]]:
     shared = banks(net)
     if shared:
         return {label: list(bank.layers) for label, bank in shared.items()}
+    refuse_folded(net)
     return {label: [m.label for m in members] for label, members in find_groups(net).items()}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from softshare.sharing.bank import TemplateBank
+from softshare.sharing.refusals import listed
 
 
 class SharedWeights:
@@ -58,11 +59,10 @@ def check_whole(net: nn.Module) -> None:
     if lost:
         bank = lost[0][1]
         names = [name for name, other in lost if other is bank]
-        shown = ", ".join(map(repr, names[:8])) + (", ..." if len(names) > 8 else "")
         raise ValueError(
-            f"{shown}: mixed from the templates of group {bank.label!r}, which this model lacks. "
-            f"They went with the group's first layer, {bank.layers[0]!r}. unshare() a model before "
-            "it is taken apart; unshare() of this one makes the present weights its own."
+            f"{listed(names)}: mixed from the templates of group {bank.label!r}, which this model "
+            f"lacks. They went with the group's first layer, {bank.layers[0]!r}. unshare() a model "
+            "before it is taken apart; unshare() of this one makes the present weights its own."
         )
 
 

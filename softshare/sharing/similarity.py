@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from softshare.sharing import banks
 from softshare.sharing.bank import TemplateBank
 from softshare.sharing.initialisation import initial_coefficients
+from softshare.sharing.refusals import first_step
 
 ZERO = 1e-12
 """Coefficients of a smaller norm than this have no direction."""
@@ -132,5 +133,5 @@ def chance_level(
 def _shared(net: nn.Module) -> dict[str, TemplateBank]:
     found = banks(net)
     if not found:
-        raise ValueError("The LSM needs shared layers; this model has none. Call share() first.")
+        raise ValueError(f"The LSM needs shared layers; this model has none. {first_step(net)}")
     return found
