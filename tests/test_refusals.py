@@ -224,3 +224,17 @@ def test_a_shared_weight_cannot_be_assigned():
     net[1].bias = nn.Parameter(torch.ones(4))  # all else can
     assert net.state_dict()["1.bias"].sum() == 4
     ss.unshare(net)[1].weight = nn.Parameter(torch.zeros(4, 4))
+
+
+def test_a_shared_layer_cannot_be_reset():
+    net = ss.share(linears(), 2)
+    before = copy.deepcopy(net.state_dict())
+    with pytest.raises(RuntimeError, match=r"Linear cannot reset weights .* before share\(\), or"):
+        net[1].reset_parameters()
+    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
+    pair = nn.ModuleList([nn.MultiheadAttention(4, 2) for _ in range(2)])
+    ss.share(pair, groups=[["0.in_proj_weight", "1.in_proj_weight"]])
+    with pytest.raises(RuntimeError, match="MultiheadAttention cannot reset"):
+        pair[0]._reset_parameters()
+    ss.unshare(pair)[0]._reset_parameters()
+    ss.unshare(net)[1].reset_parameters()

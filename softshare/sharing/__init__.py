@@ -37,11 +37,12 @@ def share(
     their least-squares approximation when k < L, and templates of freshly drawn weights are
     distributed like those. With other inits they start as the weights of the first k layers.
 
-    Share once the weights are drawn or loaded, for a shared layer has none of its own to fill,
-    and before the optimizer is made, which must see the templates. The layers of a group stay
-    together: `unshare` a model before layers are taken out of it or replaced. To freeze the
-    weights of a group, call ``softshare.sharing.banks(net)[label].requires_grad_(False)``;
-    freezing the group's first layer, which has the bank, freezes them all too.
+    Share once the weights are drawn or loaded, for a shared layer has none of its own to fill (what
+    ``nn.init`` or ``copy_`` write into its weight is lost), and before the optimizer is made, which
+    must see the templates. `unshare` a model before it is quantised, and before layers are taken
+    out or replaced, for a group's templates go where its first layer goes. To freeze the weights
+    of a group, call ``softshare.sharing.banks(net)[label].requires_grad_(False)``; freezing the
+    group's first layer freezes them all too.
 
     Args:
         net: any module; changed in place.

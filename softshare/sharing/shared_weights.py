@@ -13,7 +13,13 @@ from softshare.sharing.refusals import listed
 
 
 class SharedWeights:
-    """Marks the classes of modules with weights from banks: ``{name: (bank, layer)}``."""
+    """Marks the classes of modules with weights from banks: ``{name: (bank, layer)}``.
+
+    Outside a forward pass of the root a weight is made anew whenever it is asked for. What is
+    written into it in place (``nn.init``, ``copy_``, ``.data``) is lost, and where no gradient is
+    recorded PyTorch has nothing to say of that. Write into the bank, or `unshare` first; so too
+    to quantise, which takes each weight once.
+    """
 
     _plain: type
     _slots: dict[str, tuple[TemplateBank, int]]
@@ -81,7 +87,14 @@ def _shared_class(plain: type, names: tuple[str, ...]) -> type:
             )
         plain.__setattr__(self, key, value)  # type: ignore[call-arg]
 
+    def reset(self: Any) -> None:
+        raise RuntimeError(
+            f"{plain.__name__} cannot reset weights that are mixed from templates (Eq. 1): what is "
+            "written into them is lost. Reset before share(), or softshare.unshare() the model."
+        )
+
     body: dict[str, Any] = {name: _generated(name) for name in names}
+    body |= {m: reset for m in ("reset_parameters", "_reset_parameters") if hasattr(plain, m)}
     body |= {"_plain": plain, "__reduce_ex__": reduce_ex, "__setattr__": setattr_}
     body |= {"__module__": plain.__module__, "__doc__": plain.__doc__}
     return type(f"Shared{plain.__name__}", (plain, SharedWeights), body)
