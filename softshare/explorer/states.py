@@ -129,7 +129,7 @@ def _of_model(net: nn.Module) -> Network:
     names = {g: list(bank.layers) for g, bank in found.items()}
     sizes = {g: bank.templates.numel() // bank.coefficients.shape[1] for g, bank in found.items()}
     parameters = sum(p.numel() for p in net.parameters())
-    levels = {g: chance(*A.shape, "orthogonal") for g, A in alpha.items()}
+    levels = {g: chance(*A.shape, found[g].init) for g, A in alpha.items()}
     now = _moment("now", alpha, names, sizes, parameters, None, ())
     return Network(type(net).__name__, "as it stands", "", parameters, levels, [now])
 

@@ -186,7 +186,7 @@ def _install(label: str, members: Sequence[Member], A: Tensor, init: str) -> Tem
             T = torch.tensordot(A.T, W, dims=1)  # (k, L) @ (L, n)
         else:
             T = W[: A.shape[1]].clone()
-        bank = TemplateBank(T, A, [m.label for m in members], label)
+        bank = TemplateBank(T, A, [m.label for m in members], label, init)
     first = members[0]
     weight = first.parameter
     for rank, layout in ((4, torch.channels_last), (5, torch.channels_last_3d)):

@@ -26,6 +26,7 @@ class TemplateBank(nn.Module):
         coefficients: ``(L, k)``, row i is alpha of layer i.
         layers: the L names of the weights, in layer order: the axes of the LSM.
         label: name of the group.
+        init: how the coefficients start, as in `share`; their chance level depends on it.
 
     Raises:
         ValueError: the shapes do not fit together.
@@ -40,8 +41,15 @@ class TemplateBank(nn.Module):
         True
     """
 
+    init = "orthogonal"  # of banks that were pickled before they knew
+
     def __init__(
-        self, templates: Tensor, coefficients: Tensor, layers: Sequence[str], label: str = ""
+        self,
+        templates: Tensor,
+        coefficients: Tensor,
+        layers: Sequence[str],
+        label: str = "",
+        init: str = "orthogonal",
     ) -> None:
         super().__init__()
         expected = (len(layers), *templates.shape[:1])
@@ -54,7 +62,7 @@ class TemplateBank(nn.Module):
         self.templates = nn.Parameter(templates.flatten(0, 1))  # (k·o, i, h, w)
         self.coefficients = nn.Parameter(coefficients)  # (L, k)
         self.layers = tuple(layers)
-        self.label = label
+        self.label, self.init = label, init
         self.rounding: torch.dtype | None = None
         """Where all layers round their weights under autocast, they can be rounded together."""
         self._open: tuple[int, tuple[Tensor, ...]] | None = None  # (thread or 0: any, weights)
