@@ -95,7 +95,8 @@ class TemplateBank(nn.Module):
         next ``eval()`` or forward pass with gradient on.
         """
         compiling = torch.compiler.is_compiling()
-        if compiling or self.training or torch.is_grad_enabled():
+        mixing = compiling or self.training or torch.is_grad_enabled()
+        if mixing or torch.jit.is_tracing():  # a trace holds what it is given as a constant
             self._baked = None
             weights = self._mix(self.coefficients, self.rounding)
             self._open = (0 if compiling else get_ident(), weights)

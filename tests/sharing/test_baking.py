@@ -136,6 +136,20 @@ def test_a_move_lets_the_old_weights_go(x):
     assert bank_of(net)._baked is None
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.parametrize("warm", [True, False])
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.enable_grad])
+def test_a_trace_holds_parameters_and_no_baked_weights(x, mode, warm):
+    net = shared()
+    with torch.no_grad():
+        before = net(x) if warm else unbaked(net, x)
+    with mode():
+        traced = torch.jit.trace(net, x)
+        torch.testing.assert_close(traced(x), before)
+        in_place(net, x)
+        torch.testing.assert_close(traced(x), unbaked(net, x))
+
+
 def test_other_parameters_for_one_call(x):
     net = shared()
     with torch.no_grad():
