@@ -15,7 +15,7 @@ from softshare.folding import Folding, foldings
 from softshare.models import build
 from softshare.records import Run
 from softshare.records.naming import label
-from softshare.sharing import banks
+from softshare.sharing import banks, groups
 from softshare.sharing.refusals import first_step
 from softshare.sharing.similarity import chance_level, similarity
 
@@ -126,7 +126,7 @@ def _of_model(net: nn.Module) -> Network:
             f"The explorer shows soft-shared networks; this model shares nothing. {first_step(net)}"
         )
     alpha = {g: bank.coefficients.detach().float().cpu() for g, bank in found.items()}
-    names = {g: list(bank.layers) for g, bank in found.items()}
+    names = groups(net)
     sizes = {g: bank.templates.numel() // bank.coefficients.shape[1] for g, bank in found.items()}
     parameters = sum(p.numel() for p in net.parameters())
     levels = {g: chance(*A.shape, found[g].init) for g, A in alpha.items()}

@@ -14,8 +14,10 @@ from softshare.sharing.forward_pass import ForwardPass, pass_of
 from softshare.sharing.grouping import Member, find_groups, resolve_groups
 from softshare.sharing.initialisation import initial_coefficients
 from softshare.sharing.refusals import FOLDED, is_folded, obstacles, refuse_folded
-from softshare.sharing.shared_groups import banks
+from softshare.sharing.shared_groups import banks, layer_names
 from softshare.sharing.shared_weights import SharedWeights, restore_weight, share_weight
+
+__all__ = ["banks", "groups", "share", "unshare"]
 
 
 def share(
@@ -138,7 +140,8 @@ def groups(net: nn.Module) -> dict[str, list[str]]:
         net: any module.
 
     Returns:
-        ``{label: [weights in layer order]}``; the order is that of the LSM's rows.
+        ``{label: [weights in layer order]}``, named as in `net`; the order is that of the LSM's
+        rows.
 
     Raises:
         ValueError: a folded model, or one that has lost its templates.
@@ -147,9 +150,9 @@ def groups(net: nn.Module) -> dict[str, list[str]]:
         >>> groups(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)))
         {'Linear 4x4': ['0', '2']}
     """
-    shared = banks(net)
+    shared = layer_names(net)
     if shared:
-        return {label: list(bank.layers) for label, bank in shared.items()}
+        return shared
     refuse_folded(net)
     return {label: [m.label for m in members] for label, members in find_groups(net).items()}
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from softshare.sharing.bank import TemplateBank
 from softshare.sharing.forward_pass import pass_of
-from softshare.sharing.shared_weights import check_whole
+from softshare.sharing.shared_weights import check_whole, shared_weights
 
 
 def banks(net: nn.Module) -> dict[str, TemplateBank]:
@@ -23,3 +23,15 @@ def banks(net: nn.Module) -> dict[str, TemplateBank]:
     for bank in dict.fromkeys([*ordered, *paths]):
         found[bank.label if bank.label not in found else paths[bank]] = bank
     return found
+
+
+def layer_names(net: nn.Module) -> dict[str, list[str]]:
+    """The weights of each group by their names in `net`, whichever part of it was shared.
+
+    A layer that is no longer in `net` keeps the name that it had.
+    """
+    names = {(bank, layer): name for name, bank, layer in shared_weights(net)}
+    return {
+        label: [names.get((bank, layer), name) for layer, name in enumerate(bank.layers)]
+        for label, bank in banks(net).items()
+    }

@@ -96,6 +96,46 @@ def test_a_part_that_has_the_first_layer_is_whole():
         banks(net[1])
 
 
+class Halves(nn.Module):
+    """Two stacks, and a table in each."""
+
+    def __init__(self):
+        super().__init__()
+        self.enc, self.dec = linears(3), linears(3, 5)
+        for half in (self.enc, self.dec):
+            half.append(nn.Bilinear(2, 2, 2))
+            half.append(nn.Bilinear(2, 2, 2))
+
+
+def test_names_are_those_of_the_model_that_is_asked():
+    net = Halves()
+    ss.share(net.enc)
+    ss.share(net.enc, groups={"b": ["4.weight", "3"]})
+    ss.share(net.dec)
+    assert ss.groups(net.enc) == {"Linear 4x4": ["0", "1", "2"], "b": ["4", "3"]}
+    found = {
+        "Linear 4x4": ["enc.0", "enc.1", "enc.2"],
+        "b": ["enc.4", "enc.3"],
+        "Linear 5x5": ["dec.0", "dec.1", "dec.2"],
+    }
+    assert ss.groups(net) == found
+    layers = ss.Explorer(net).page.network.moments[0].states[0].foldings
+    assert {group: list(folding.layers) for group, folding in layers.items()} == found
+    plain = ss.unshare(net)
+    ss.share(plain, groups=found)  # the names can be given back
+    assert ss.groups(plain) == found
+    around = nn.ModuleDict({"net": net})
+    assert ss.groups(around)["b"] == ["net.enc.4", "net.enc.3"]
+    assert list(ss.lsm(net)) == list(found)
+    ss.fold(net)
+
+
+def test_a_layer_that_has_left_keeps_its_name():
+    net = ss.share(linears(), 2)
+    del net[3]
+    assert ss.groups(net) == {"Linear 4x4": ["0", "1", "2", "3"]}
+
+
 def test_a_group_is_frozen_by_its_bank():
     net, x = ss.share(nn.Sequential(*linears(3), nn.Linear(4, 2)), 2), torch.randn(2, 4)
     (bank,) = banks(net).values()
