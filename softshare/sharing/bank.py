@@ -131,6 +131,10 @@ class TemplateBank(nn.Module):
         self._open = self._baked = None
         return super()._apply(fn, recurse)
 
+    def _load_from_state_dict(self, *args: Any) -> None:
+        self._open = None  # Ctrl-C runs no hooks: a pass that it broke off is still open
+        super()._load_from_state_dict(*args)
+
     def _mix(self, coefficients: Tensor, rounding: torch.dtype | None = None) -> tuple[Tensor, ...]:
         return mix(self.templates, coefficients, rounding)
 

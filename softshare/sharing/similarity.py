@@ -14,7 +14,7 @@ from softshare.sharing.initialisation import initial_coefficients
 from softshare.sharing.refusals import first_step
 
 ZERO = 1e-12
-"""Coefficients of a smaller norm than this have no direction."""
+"""Coefficients of a smaller norm than this have hardly a direction."""
 
 
 def similarity(coefficients: Tensor) -> Tensor:
@@ -27,8 +27,8 @@ def similarity(coefficients: Tensor) -> Tensor:
         coefficients: A, ``(L, k)``.
 
     Returns:
-        S, ``(L, L)``, float32 in [0, 1]; a layer whose coefficients are zero, or shorter than
-        `ZERO`, is like no other.
+        S, ``(L, L)``, float32 in [0, 1]; a layer whose coefficients are zero is like no other, not
+        even itself, and below a norm of `ZERO` similarity falls to that in proportion.
 
     Example:
         >>> similarity(torch.tensor([[1.0, 0.0], [-2.0, 0.0], [1.0, 1.0]]))

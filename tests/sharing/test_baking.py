@@ -218,6 +218,24 @@ def test_a_wrong_input_leaves_nothing_open():
     assert bank_of(net)._open is None
 
 
+class Interrupted(nn.Module):
+    def forward(self, x):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize("assign", [True, False])
+def test_what_is_loaded_after_ctrl_c_is_seen(x, grad, assign):
+    net = shared()
+    net.append(Interrupted())
+    with torch.set_grad_enabled(grad), pytest.raises(KeyboardInterrupt):
+        net(x)
+    other = shared(seed=7)
+    net.load_state_dict(other.state_dict(), assign=assign)
+    with torch.set_grad_enabled(grad):
+        torch.testing.assert_close(net[2].weight, other[2].weight)
+
+
 @pytest.mark.parametrize("grads", [(False, False), (True, True), (True, False)])
 def test_threads_do_not_see_each_other(x, grads):
     class Wait(nn.Module):
