@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Callable, Sequence
 
@@ -35,11 +34,14 @@ _CLAIMS = {  # by their names in data/paper.json, which says of which two networ
         [_AFTER_ONE, "at the end of the last phase"],
     ),
 }
-_ERRORS = 2
+LEVEL = 0.05
 
 
 def verdict(ahead: Sequence[float], behind: Sequence[float]) -> str:
-    """Whether the mean of one sample is above that of another by two standard errors.
+    """Whether the means of two samples differ, by Welch's t-test, two-sided, at `LEVEL`.
+
+    Of two or three seeds it takes more than two standard errors, as their spread itself is known
+    roughly.
 
     Returns:
         ``seen``, ``the opposite`` or ``not told apart``; with a sample of one, that no spread is
@@ -51,13 +53,13 @@ def verdict(ahead: Sequence[float], behind: Sequence[float]) -> str:
         >>> verdict([0.1, 0.9], [0.2, 0.7]), verdict([0.9], [0.1, 0.2])
         ('not told apart', 'not judged, as one run has no spread')
     """
+    from scipy.stats import ttest_ind
+
     if min(len(ahead), len(behind)) < 2:
         return "not judged, as one run has no spread"
-    difference = statistics.mean(ahead) - statistics.mean(behind)
-    error = math.sqrt(sum(statistics.variance(each) / len(each) for each in (ahead, behind)))
-    if abs(difference) <= _ERRORS * error:
+    if ttest_ind(ahead, behind, equal_var=False).pvalue > LEVEL:
         return "not told apart"
-    return "seen" if difference > 0 else "the opposite"
+    return "seen" if statistics.mean(ahead) > statistics.mean(behind) else "the opposite"
 
 
 def sentences(runs: Sequence[Run]) -> list[str]:
@@ -75,9 +77,8 @@ def sentences(runs: Sequence[Run]) -> list[str]:
     by = "F1" if metric == "f1" else f"F1, {ANEW},"
     lines = [
         *(_sentence(name, curves) for name in _CLAIMS),
-        f"All by {by} as mean ± standard deviation over n seeds. *Seen* and *the opposite* ask "
-        f"for means {_ERRORS} standard errors of their difference apart, which are themselves "
-        "known roughly where n is small.",
+        f"All by {by} as mean ± standard deviation over n seeds. *Seen* and *the opposite* are "
+        f"what Welch's t-test tells apart at {LEVEL}, one in {round(1 / LEVEL)} by chance.",
     ]
     epochs = paper.value("settings/shortest_paths/epochs")
     if any(run.recipe.epochs != epochs for run in runs):

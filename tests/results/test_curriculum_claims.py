@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -64,11 +65,13 @@ def test_one_run_has_no_spread_to_judge_by(make: Callable[..., list[Run]]) -> No
     assert "at the end of the last phase 0.700 (n = 1) against 0.400 ± 0.010 (n = 3)" in first
 
 
-def test_the_edge_is_two_standard_errors_of_the_difference() -> None:
-    ahead, behind = [0.0, 2.0], [-1.0, 1.0]  # variances 2, so 2 * sqrt(2/2 + 2/2) = 2.83
-    assert verdict([x + 1.9 for x in ahead], behind) == "seen"
-    assert verdict([x + 1.8 for x in ahead], behind) == "not told apart"
-    assert verdict([x - 3.9 for x in ahead], behind) == "the opposite"
+def test_the_edge_is_that_of_students_t() -> None:
+    """Of equal sizes and variances Welch's test is Student's, here with two degrees of freedom."""
+    ahead, behind = [0.0, 2.0], [-1.0, 1.0]  # a difference of 1 with standard error sqrt(2)
+    edge = 4.302653 * math.sqrt(2)  # the 97.5th percentile, from a printed table
+    assert verdict([x - 1 + edge + 0.01 for x in ahead], behind) == "seen"
+    assert verdict([x - 1 + edge - 0.01 for x in ahead], behind) == "not told apart"
+    assert verdict([x - 1 - edge - 0.01 for x in ahead], behind) == "the opposite"
 
 
 def test_what_cannot_be_measured_is_named(make: Callable[..., list[Run]], make_run: Make) -> None:
