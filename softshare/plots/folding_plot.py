@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from softshare.plots.axes import panels
 from softshare.records import Run
 from softshare.records.naming import label
+from softshare.results.drift import greatest
 from softshare.results.folding_results import chance_of, table
 
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ def folding_curves(runs: Sequence[Run]) -> list[Axes]:
     """Cost in points above, parameters below, against the threshold; a figure a data set.
 
     A colour a network, for all its seeds. Full lines are folded networks as they are, dashed ones
-    with batch statistics estimated anew; a dotted line marks each network's chance level.
-    Thresholds fall to the right, where more is folded.
+    with batch statistics estimated anew; a dotted line marks each network's chance level, a
+    dash-dotted one what a pair of its layers reaches by random drift. Thresholds fall to the
+    right, where more is folded.
 
     Args:
         runs: those with measured foldings are drawn.
@@ -56,12 +58,16 @@ def _figure(data: str, runs: list[Run]) -> list[Axes]:
             below.plot(t, 100 * points["share"], **style)
         for place in (above, below):
             place.axvline(chance_of(seeds[0]), color=colour, linestyle=":", linewidth=1.5)
+            place.axvline(greatest(seeds[0]), color=colour, linestyle="-.", linewidth=0.8)
     above.set_yscale("symlog", linthresh=1)
     above.axhline(0, color="0.7", linewidth=1, zorder=0)
     above.yaxis.set_major_formatter("{x:g}")
     above.set(ylabel="cost of folding (points)")
     above.set_title(f"{data}; dashed: batch statistics estimated anew", fontsize="small")
-    below.set(xlabel="threshold (dotted: chance level)", ylabel="parameters (%)")
+    below.set(
+        xlabel="threshold (dotted: chance level; dash-dotted: random drift)",
+        ylabel="parameters (%)",
+    )
     below.set_ylim(bottom=0)
     below.invert_xaxis()
     columns = min(3, len(networks))

@@ -159,6 +159,8 @@ def test_curves_hold_the_measured_values_and_the_chance_level(run: Run) -> None:
     assert costs[0].get_ydata().tolist() == pytest.approx([3 * i for i in range(len(thresholds))])
     level = [line.get_xdata()[0] for line in below.lines if line.get_linestyle() == ":"]
     assert level == [chance_of(run)]
+    moved = [line.get_xdata()[0] for line in above.lines if line.get_linestyle() == "-."]
+    assert moved == [drift.greatest(run)]
     assert below.get_xlim()[0] > below.get_xlim()[1], "folding proceeds to the right"
     above.figure.clear()
     assert folding_curves([]) == []
