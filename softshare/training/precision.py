@@ -15,8 +15,9 @@ def precision_for(
     """What a network computes in: bfloat16 where the device is made for it, else float32.
 
     Args:
-        device: a GPU with bfloat16 uses it, a CPU only if it has instructions for it and the step
-            is large enough to gain.
+        device: a GPU with instructions for bfloat16 uses it, as all do since compute capability 8;
+            older ones only emulate it. A CPU uses it if it has them and the step is large enough
+            to gain.
         flops: floating-point operations of a step, forward and backward.
         asked: ``float32`` or ``bfloat16`` decide, ``auto`` and None do not.
 
@@ -32,7 +33,7 @@ def precision_for(
     if asked in PRECISIONS:
         return PRECISIONS[asked]
     if device.type == "cuda":
-        fast = torch.cuda.is_bf16_supported()
+        fast = torch.cuda.get_device_capability(device)[0] >= 8
     else:
         fast = flops >= _WORTH and _has_bf16_products()
     return torch.bfloat16 if fast else torch.float32

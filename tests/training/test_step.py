@@ -318,6 +318,18 @@ def test_a_cpu_computes_large_steps_in_bfloat16_if_it_has_instructions_for_it(
         precision_for(CPU, 1e9, "half")
 
 
+def test_a_gpu_that_only_emulates_bfloat16_computes_in_float32(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An Ampere beside a Turing card, whatever device is the current one."""
+    known = {torch.device("cuda:0"): (8, 0), torch.device("cuda:1"): (7, 5)}
+    monkeypatch.setattr(torch.cuda, "get_device_capability", known.__getitem__)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    found = [precision_for(device) for device in known]
+    assert found == [torch.bfloat16, torch.float32]
+    assert precision_for(torch.device("cuda:1"), asked="bfloat16") == torch.bfloat16
+
+
 def test_settings_of_pytorch_are_left_as_they_were() -> None:
     before = torch.backends.cudnn.benchmark
     for device in (CPU, GPU):
