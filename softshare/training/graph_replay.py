@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -32,13 +33,15 @@ class GraphReplay:
         self.inputs, self.targets = inputs.clone(), targets.clone()
         self.rate = optimizer.param_groups[0]["lr"]
         self.graph = torch.cuda.CUDAGraph()
-        # The device is that of the batches: on another one's stream an empty graph is recorded.
-        # The outer stream is returned to also where recording fails half-way.
+        # Device and stream are those of the batches: on another one's stream an empty graph is
+        # recorded. The outer stream is returned to also where recording fails half-way.
         with (
             torch.cuda.device(inputs.device),
             torch.cuda.stream(torch.cuda.current_stream(inputs.device)),
             _capturable(optimizer),
-            torch.cuda.graph(self.graph, capture_error_mode="thread_local"),
+            torch.cuda.graph(
+                self.graph, stream=_stream(inputs.device), capture_error_mode="thread_local"
+            ),
         ):
             self.loss = work(self.inputs, self.targets)
 
@@ -47,6 +50,12 @@ class GraphReplay:
         self.targets.copy_(targets)
         self.graph.replay()
         return self.loss.clone()
+
+
+@cache
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """The stream on which a device records; kept, as a new one takes a new workspace of cuBLAS."""
+    return torch.cuda.Stream(device)
 
 
 @contextmanager

@@ -10,20 +10,23 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from softshare.training.graph_replay import GraphReplay
+from softshare.training.graph_replay import GraphReplay, _stream
 
 
 class Recorder:
-    """Stands for PyTorch's CUDA: notes on which device the work is recorded."""
+    """Stands for PyTorch's CUDA: notes on which device and stream the work is recorded."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.current: Any = "another"
         self.recorded: list[Any] = []
+        self.streams: list[Any] = []
         monkeypatch.setattr(torch.cuda, "device", self.device)
         monkeypatch.setattr(torch.cuda, "stream", nullcontext)
         monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: None)
         monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: self)
         monkeypatch.setattr(torch.cuda, "graph", self.graph)
+        monkeypatch.setattr(torch.cuda, "Stream", lambda device: (device, object()))
+        _stream.cache_clear()
 
     @contextmanager
     def device(self, device: Any) -> Iterator[None]:
@@ -32,8 +35,9 @@ class Recorder:
         self.current = before
 
     @contextmanager
-    def graph(self, graph: Any, capture_error_mode: str) -> Iterator[None]:
+    def graph(self, graph: Any, stream: Any, capture_error_mode: str) -> Iterator[None]:
         self.recorded.append(self.current)
+        self.streams.append(stream)
         yield
 
     def replay(self) -> None: ...
@@ -59,3 +63,15 @@ def test_a_step_is_recorded_on_the_device_of_its_batches(monkeypatch: pytest.Mon
     assert torch.equal(replay.inputs, 2 * x)
     assert torch.equal(replay.targets, 3 * y)
     assert torch.equal(x, torch.ones(3, 2)), "the batch itself is left alone"
+
+
+def test_every_device_records_on_a_stream_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch's default is one stream for all, that of the device which records first."""
+    cuda = Recorder(monkeypatch)
+    optimizer = torch.optim.SGD(nn.Linear(2, 1).parameters())
+    batches = [torch.ones(3, 2, device=device) for device in ("cpu", "meta", "cpu")]
+    for x in batches:
+        GraphReplay(lambda inputs, targets: inputs.sum(), optimizer, x, x)
+    assert [device for device, _ in cuda.streams] == [x.device for x in batches]
+    assert cuda.streams[0] is cuda.streams[2], "and records on it again"
+    _stream.cache_clear()
