@@ -39,4 +39,6 @@ def device_for(wanted: str | torch.device | None = None) -> torch.device:
             f"There is no {place} here, but {torch.cuda.device_count()} CUDA devices; pass another "
             "device, such as cpu."
         )
+    if place.type == "cuda":
+        torch.cuda.init()  # PyTorch's memory counters want a device that is in use
     return place
