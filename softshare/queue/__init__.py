@@ -106,6 +106,8 @@ class Queue:
             if self.place.recorded(job.recipe):  # by another queue, meanwhile
                 continue
             self.workers.append(self._worker(job, estimate))
+            for worker in self.workers:
+                worker.beside(len(self.workers))
             self.narrator.started(self.workers[-1])
 
     def _worker(self, job: Job, estimate: Estimate) -> Worker:
@@ -125,13 +127,12 @@ class Queue:
             worker.hear()
             self.narrator.warned(worker)
             if worker.ending:
-                crowded = len(self.workers) > 1
                 self.workers.remove(worker)
                 worker.process.join(timeout=5)
                 worker.close()
-                self._note(worker, worker.ending, crowded)
+                self._note(worker, worker.ending)
 
-    def _note(self, worker: Worker, ending: Ending, crowded: bool) -> None:
+    def _note(self, worker: Worker, ending: Ending) -> None:
         job, summary = worker.job, self.summary
         self.narrator.ended(worker, ending)
         if ending.kind == "done":
@@ -141,7 +142,7 @@ class Queue:
             summary.stopped[job] = ending.text
         elif ending.kind == "busy":
             summary.busy.append(job)
-        elif ending.kind == "memory" and crowded and job not in self.alone:
+        elif ending.kind == "memory" and worker.at_once > 1 and job not in self.alone:
             self.alone.add(job)  # once more, with the device to itself
             self.waiting.insert(0, job)
         else:
@@ -154,4 +155,4 @@ class Queue:
     def _cut_off(self) -> None:
         for worker in self.workers:
             ending = Ending("stopped", "Cut off; the next call goes on from the last checkpoint.")
-            self._note(worker, ending, False)
+            self._note(worker, ending)

@@ -125,12 +125,15 @@ class Estimator:
 
     def learn(self, run: Run) -> None:
         """Takes a record into account, if it was made as a run would be made now and here."""
-        same = run.origin.get("device") == self.name
-        if not same or self.threads not in (0, run.origin.get("threads")):
+        made = run.origin
+        same = made.get("device") == self.name
+        if not same or self.threads not in (0, made.get("threads")):
+            return
+        if not self.threads and made.get("runs_at_once", 1) > 1:  # its own speed is not known
             return
         with contextlib.suppress(FileNotFoundError, ValueError):  # of images that are not here
             rate, precision = self._rate_alone(run), self._precision(run.recipe)
-            if rate and run.origin.get("precision", precision) == precision:
+            if rate and made.get("precision", precision) == precision:
                 self._rates.setdefault(_like(run.recipe), []).append(rate)
                 self._ratios.append(cost(run.recipe).examples / rate / self._computed(run.recipe))
 

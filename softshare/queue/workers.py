@@ -68,12 +68,22 @@ class Worker:
         self.done = job.recipe.total_epochs - estimate.epochs
         self.ending: Ending | None = None
         self.warnings: list[str] = []
+        self._most = CONTEXT.RawValue("i", 1)
         self.pipe, far = CONTEXT.Pipe(duplex=False)
         self.process = CONTEXT.Process(  # no daemon: it may have processes that decode for it
-            target=_work, args=(job, runs, device, threads, deadline, far)
+            target=_work, args=(job, runs, device, threads, deadline, far, self._most)
         )
         self.process.start()
         far.close()
+
+    @property
+    def at_once(self) -> int:
+        """The most runs that there were on the device since this one began, it among them."""
+        return self._most.value
+
+    def beside(self, runs: int) -> None:
+        """Tells the run how many there are on the device now."""
+        self._most.value = max(self._most.value, runs)
 
     def hear(self) -> None:
         """Takes in what the process has said so far; sets `ending` when it has left."""
@@ -125,9 +135,13 @@ def alone(function: Callable[..., Any], *arguments: Any) -> Any:
 class _Reporting(Watch):
     """A watch whose notes go through a pipe, if anybody still listens."""
 
-    def __init__(self, deadline: float, pipe: Connection) -> None:
+    def __init__(self, deadline: float, pipe: Connection, most: Any) -> None:
         super().__init__(deadline)
-        self.pipe = pipe
+        self.pipe, self._most = pipe, most
+
+    @property
+    def at_once(self) -> int:
+        return self._most.value
 
     def say(self, *message: Any) -> None:
         with contextlib.suppress(OSError):
@@ -138,9 +152,15 @@ class _Reporting(Watch):
 
 
 def _work(
-    job: Job, runs: Path | None, device: str, threads: int, deadline: float, pipe: Connection
+    job: Job,
+    runs: Path | None,
+    device: str,
+    threads: int,
+    deadline: float,
+    pipe: Connection,
+    most: Any,
 ) -> None:
-    watch = _Reporting(deadline, pipe)
+    watch = _Reporting(deadline, pipe, most)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the queue decides
     signal.signal(signal.SIGTERM, lambda *_: watch.ask())
     threading.Thread(target=_follow, args=(watch,), daemon=True).start()

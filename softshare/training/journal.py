@@ -55,6 +55,7 @@ class Journal:
         self.coefficients: dict[str, Any] = {}
         self.seconds = 0.0
         self.processor_seconds: float | None = 0.0
+        self.at_once = 1  # runs on the device, at most
         self.origin = origin(device)  # now: the checkout may have changed when the run ends
         self.commits = [self.origin["commit"]]
         self._keep(0)
@@ -92,6 +93,7 @@ class Journal:
             "coefficients": self.coefficients,
             "seconds": self.seconds,
             "processor_seconds": self.processor_seconds,
+            "at_once": self.at_once,
             "commits": self.commits,
         }
 
@@ -100,6 +102,7 @@ class Journal:
         self.curves, self.coefficients = state["curves"], state["coefficients"]
         self.seconds = state["seconds"]
         self.processor_seconds = state.get("processor_seconds")  # older checkpoints lack it
+        self.at_once = state.get("at_once", 1)
         self.commits = list(dict.fromkeys([*state["commits"], *self.commits]))
 
     def run(self, data: dict[str, Any], precision: torch.dtype, engine: str) -> Run:
@@ -125,7 +128,8 @@ class Journal:
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
                 "precision": name_of(precision),
                 "engine": engine,
-            },
+            }
+            | ({"runs_at_once": self.at_once} if self.at_once > 1 else {}),
         )
 
     def _keep(self, epoch: int) -> None:

@@ -113,6 +113,8 @@ class Training:
                 loss, scores = self._epoch(epoch, bar)
                 seconds = time.monotonic() - start
                 self.journal.note(loss, scores, seconds, time.process_time() - worked)
+                if self.watch:
+                    self.journal.at_once = max(self.journal.at_once, self.watch.at_once)
                 shown = {"loss": f"{loss:.3g}"} | {n: f"{x:.4g}" for n, x in scores.items()}
                 bar.set_postfix(shown)
                 if epoch + 1 < total and time.monotonic() - written >= self.checkpoint_seconds:

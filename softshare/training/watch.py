@@ -28,6 +28,11 @@ class Watch:
     def __init__(self, deadline: float = math.inf) -> None:
         self.deadline, self.asked = deadline, False
 
+    @property
+    def at_once(self) -> int:
+        """The most runs that shared the device with this one, it among them, as far as known."""
+        return 1
+
     def ask(self) -> None:
         """Has the run leave at once; safe in a signal handler and from another thread."""
         self.asked = True

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from softshare import queue
 from softshare.__main__ import main
@@ -42,21 +43,27 @@ class Pretended:
     def __init__(self, job: Job, estimate: Any, runs: Path, *rest: Any) -> None:
         self.job, self.estimate, self.runs = job, estimate, runs
         self.done, self.heard, self.ending, self.pipe = 0, 0, None, None
+        self.most = self.at_once = 1  # as is so, and as the queue says
         self.warnings: list[str] = []
         self.process = self
         self.log.append(("start", job))
 
     def hear(self) -> None:
         self.heard += 1
+        events = [event for event, _ in self.log]
+        self.most = max(self.most, events.count("start") - events.count("end"))
         if self.heard == 2:
             kind = self.endings.get(self.job, "done")
-            if kind == "crowded" and self.log[-1] == ("start", self.job):
-                kind = "done"  # the last to be started, and alone
+            if kind == "crowded" and self.most == 1:
+                kind = "done"
             self.log.append(("end", self.job))
             if kind == "done":
                 Run(self.job.recipe, result={"test_error": 5.0}).save(self.runs)
             text = self.job.recipe.path if kind == "done" else "a reason"
             self.ending = Ending("memory" if kind == "crowded" else kind, text)
+
+    def beside(self, runs: int) -> None:
+        self.at_once = max(self.at_once, runs)
 
     def join(self, timeout: float = 0) -> None: ...
     def close(self) -> None: ...
@@ -122,6 +129,27 @@ def test_what_runs_out_of_memory_beside_others_gets_the_device_to_itself(
     assert [which for event, which in Pretended.log if event == "start"].count(jobs[0]) == 2
 
 
+@pytest.mark.parametrize("number", [2, 3])
+def test_so_do_all_that_run_out_of_memory_together(
+    work: Callable[..., Summary], number: int
+) -> None:
+    """The last of them is found when the others have left, and may have had the device since."""
+    jobs = [job(SMALL, seed) for seed in range(3)]
+    Pretended.endings = dict.fromkeys(jobs[:number], "crowded")
+    summary = work(jobs, device="cuda", workers=8)
+    assert not summary.failed
+    assert sorted(summary.done) == sorted(each.recipe.path for each in jobs)
+
+
+def test_what_runs_out_of_memory_alone_has_failed(work: Callable[..., Summary]) -> None:
+    Pretended.endings = {job(LARGE): "memory"}
+    summary = work([job(LARGE), job(LARGE, 1)], device="cuda", workers=8)
+    assert summary.failed == {job(LARGE): "a reason"}
+    assert [which for event, which in Pretended.log if event == "start"] == [
+        job(LARGE, s) for s in (0, 1)
+    ]
+
+
 def test_a_run_of_which_not_an_epoch_fits_is_passed_over(work: Callable[..., Summary]) -> None:
     large, small = job(LARGE), job(SMALL)
     summary = work([large, small], budget=100.0)
@@ -159,7 +187,7 @@ def test_a_run_that_another_queue_has_recorded_is_not_started(
 
 
 def recorded(
-    recipe: Recipe, rate: float, device: str, threads: int = 1, cost: Any = None, **origin: str
+    recipe: Recipe, rate: float, device: str, threads: int = 1, cost: Any = None, **origin: Any
 ) -> Run:
     about = {"device": device, "threads": threads, **origin}
     return Run(recipe, cost={"images_per_second": rate, **(cost or {})}, origin=about)
@@ -190,6 +218,16 @@ def test_a_record_of_a_run_that_shared_its_cores_counts_as_if_it_had_not(threads
     more = {"seconds": 100.0, "processor_seconds": 120.0 * threads}  # helpers of the run worked too
     alone = recorded(recipe, 500.0, here, threads, more)
     assert Estimator(SPEED, [alone], "cpu", threads).estimate(recipe).epoch == 100.0
+
+
+def test_a_record_of_a_run_that_shared_a_gpu_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("softshare.queue.estimate.device_name", lambda device: "a GPU")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    recipe = for_profile(SMALL, profile="fast")
+    plain = Estimator(SPEED, [], "cuda").estimate(recipe)
+    crowded, alone = (recorded(recipe, 500.0, "a GPU", runs_at_once=n) for n in (3, 1))
+    assert Estimator(SPEED, [crowded], "cuda").estimate(recipe) == plain
+    assert Estimator(SPEED, [crowded, alone], "cuda").estimate(recipe).epoch == 100.0
 
 
 def test_a_record_in_another_precision_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

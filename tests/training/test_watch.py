@@ -98,3 +98,20 @@ def test_what_follows_the_last_epoch_can_be_cut_off_too(
         patch.setattr(Step, "__call__", cut_off)
         run = train(**settings)
     assert essence(run) == essence(train(**CASES["dropout"], runs=tmp_path / "again" / "runs"))
+
+
+def test_a_record_tells_how_many_runs_shared_the_device(tmp_path: Path) -> None:
+    """Also of epochs before a checkpoint; of a run that was alone it says nothing."""
+
+    class Beside(Watch):
+        at_once = 3
+
+        def note(self, done: int, total: int, seconds: float) -> None:
+            self.asked = done == 2
+
+    settings = CASES["dropout"] | {"runs": tmp_path / "runs"}
+    with pytest.raises(Stopped):
+        train(**settings, watch=Beside())
+    assert train(**settings, watch=Watch()).origin["runs_at_once"] == 3
+    alone = train(**CASES["dropout"], runs=tmp_path / "alone" / "runs", watch=Watch())
+    assert "runs_at_once" not in alone.origin
