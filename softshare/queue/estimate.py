@@ -129,6 +129,8 @@ class Estimator:
         same = made.get("device") == self.name
         if not same or self.threads not in (0, made.get("threads")):
             return
+        if made.get("processes", 1) > 1:
+            return
         if not self.threads and made.get("runs_at_once", 1) > 1:  # its own speed is not known
             return
         with contextlib.suppress(FileNotFoundError, ValueError):  # of images that are not here

@@ -12,7 +12,7 @@ from softshare import storage
 from softshare.paths import runs_root
 from softshare.recipe import Recipe
 from softshare.records import Run
-from softshare.records.holding import checkpoint_of
+from softshare.records.holding import begun, unmeasured
 from softshare.training.device import cores
 
 _GROUP = 4  # cores of a run where there are many
@@ -68,22 +68,18 @@ class Place:
         return self.runs or runs_root()
 
     def recorded(self, recipe: Recipe) -> bool:
-        """Whether a run has a whole record.
+        """Whether a run has a whole record, and nothing of it can be measured yet.
 
         Example:
             >>> Place("cpu", 1, 1, Path("no/such/folder")).recorded(Recipe("wrn-28-1"))
             False
         """
         try:
-            return Run.load(self.root / recipe.path).recipe == recipe
+            run = Run.load(self.root / recipe.path)
+            return run.recipe == recipe and not unmeasured(run, self.device, self.runs)
         except (FileNotFoundError, storage.Damaged):
             return False
 
     def begun(self, recipe: Recipe) -> int:
         """Epochs in a checkpoint for this kind of device; 0 without one, -1 for another's."""
-        try:
-            state = storage.load_checkpoint(checkpoint_of(recipe, self.runs))
-            here = str(state["place"]).startswith(self.device.partition(":")[0])
-            return len(state["curves"]["epoch"]) if here else -1
-        except (FileNotFoundError, storage.Damaged, KeyError, TypeError):
-            return 0
+        return begun(recipe, self.device, self.runs)

@@ -1,4 +1,4 @@
-"""Where an unfinished run is kept, and which process holds it."""
+"""Where an unfinished run is kept, how far it is, and which process holds it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from softshare import storage
 from softshare.paths import checkpoints_root
 from softshare.recipe import Recipe
+from softshare.records import Run
+
+LATER = "not measured yet: training it again goes on with that, or fold RECORD --measure"
+"""The ``origin["folded"]`` of a record that was written before its foldings were measured."""
 
 
 class Busy(RuntimeError):
@@ -25,6 +30,31 @@ def checkpoint_of(recipe: Recipe, runs: Path | str | None = None) -> Path:
     """
     root = Path(runs).parent / "checkpoints" if runs is not None else checkpoints_root()
     return root / f"{recipe.model}-seed{recipe.seed}-{recipe.key}.pt"
+
+
+def begun(recipe: Recipe, device: str, runs: Path | str | None = None, processes: int = 1) -> int:
+    """Epochs in a checkpoint for this kind of device; 0 without one, -1 for another's.
+
+    Args:
+        recipe: of the run.
+        device: such as ``cpu`` or ``cuda:1``.
+        runs: folder of records.
+        processes: that train it together; a checkpoint of another number is another's.
+    """
+    try:
+        state = storage.load_checkpoint(checkpoint_of(recipe, runs))
+        place, _, together = str(state["place"]).partition(", ")
+        here = place.startswith(device.partition(":")[0])
+        same = (together or "1 processes") == f"{processes} processes"
+        return len(state["curves"]["epoch"]) if here and same else -1
+    except (FileNotFoundError, storage.Damaged, KeyError, TypeError):
+        return 0
+
+
+def unmeasured(run: Run, device: str, runs: Path | str | None = None, processes: int = 1) -> bool:
+    """Whether a recorded run's foldings are to be measured yet, and its checkpoint is for that."""
+    later = run.origin.get("folded") == LATER
+    return later and begun(run.recipe, device, runs, processes) == run.recipe.total_epochs
 
 
 @contextmanager

@@ -13,8 +13,8 @@ import torch
 from softshare.paths import PACKAGE
 
 
-def origin(device: torch.device) -> dict[str, Any]:
-    """What a record says of its making: device, threads, versions and commit.
+def origin(device: torch.device, processes: int = 1) -> dict[str, Any]:
+    """What a record says of its making: device, processes, threads, versions and commit.
 
     A copy of the code without its history, on a cluster's scratch disk, say, is told the commit by
     the environment variable ``SOFTSHARE_COMMIT``.
@@ -29,6 +29,7 @@ def origin(device: torch.device) -> dict[str, Any]:
 
     return {
         "device": device_name(device),
+        "processes": processes,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,15 @@ from softshare.paths import runs_root
 from softshare.recipe import Recipe
 from softshare.recipe.request import request
 from softshare.records import Run
-from softshare.records.holding import checkpoint_of, held
-from softshare.records.provenance import own_settings
-from softshare.records.weights import keep
+from softshare.records.holding import LATER, checkpoint_of, held, unmeasured
 from softshare.sharing import banks
 from softshare.sharing.constraint import constrain
 from softshare.training.device import device_for
+from softshare.training.ending import ended
 from softshare.training.engine import engine_for
-from softshare.training.folded_error import measured, score
 from softshare.training.loop import Training
 from softshare.training.precision import precision_for
-from softshare.training.processes import together
+from softshare.training.processes import is_alone, together
 from softshare.training.tasks import check_images, task_for
 from softshare.training.tuning import folded_start
 from softshare.training.watch import Watch
@@ -50,7 +49,9 @@ def train(
     The loss is the task's, minus :math:`\lambda_R \sum S_{ij}` where the recipe asks for it
     (Section 3.2). Stopped at any moment, even by ``kill -9``, the next call goes on from the last
     checkpoint and, on a CPU with as many threads, ends in the same record bit for bit but for
-    ``cost`` and ``origin``. The result is the last epoch's: nothing is chosen on the test set.
+    ``cost`` and ``origin``. The result is the last epoch's: nothing is chosen on the test set. What
+    folding costs is measured after the record is written, which is replaced then; where that was
+    cut off, the next call does it.
 
     Args:
         model: name for `softshare.build`.
@@ -90,18 +91,9 @@ def train(
         >>> run.path, len(run.curves["test_error"])
         ('digits/smoke/wrn-10-1+epochs=1+examples=64/seed0-881b39507f.json', 1)
     """
-
-    def base(recipe: Recipe) -> Run:
-        how: dict[str, Any] = {"source": source, "runs": runs, "device": device}
-        how |= {"progress": progress, "checkpoint_seconds": checkpoint_seconds, "watch": watch}
-        how |= {"precision": precision, "engine": engine}
-        return train(recipe.model, recipe.data, recipe.profile, **own_settings(recipe), **how)
-
     recipe, source = request(model, data, profile, source, **settings)
     root = Path(runs) if runs is not None else runs_root()
-    saved = checkpoint_of(recipe, runs)
-    if source is None and (known := _recorded(recipe, root)) is not None:
-        saved.unlink(missing_ok=True)  # of a process killed between record and removal
+    if source is None and is_alone() and (known := _finished(recipe, root)) is not None:
         return known
     place = device_for(device)
     _check_model(recipe)
@@ -110,34 +102,50 @@ def train(
     with together(place) as processes:
         if watch and processes.size > 1:
             raise ValueError("A run of several processes cannot be watched; pass watch=None.")
-        options = (checkpoint_seconds, progress, watch, precision, engine, processes)
-        if processes.rank:  # the first one writes, and says when it is done
-            task = task_for(recipe, place, source, processes=processes)
-            net = folded_start(recipe, root, base)
-            return Training(recipe, task, place, saved, *options, net).finish()
-        with held(saved, recipe.path):
-            task = task_for(recipe, place, source, processes=processes)
-            if (known := _recorded(recipe, root)) is not None:
-                check_images(known, task)
+        how: dict[str, Any] = {"checkpoint_seconds": checkpoint_seconds, "progress": progress}
+        how |= {"watch": watch, "precision": precision, "engine": engine, "processes": processes}
+        return _trained(recipe, source, root, place, how)
+
+
+def _trained(
+    recipe: Recipe, source: Path | None, root: Path, place: torch.device, how: dict[str, Any]
+) -> Run:
+    """The record, made by all processes; the first one alone looks for it, locks and writes."""
+    processes, saved = how["processes"], checkpoint_of(recipe, root)
+    here = (str(place), root, processes.size)
+    known = processes.first(lambda: _finished(recipe, root, here)) if source is None else None
+    if known is not None:
+        return known
+    with ExitStack() as stack:
+        processes.first(lambda: stack.enter_context(held(saved, recipe.path)))
+        known = processes.first(lambda: _recorded(recipe, root))
+        task = task_for(recipe, place, source, processes=processes)
+        if known is not None:
+            check_images(known, task)
+            if not processes.first(lambda: unmeasured(known, *here)):
                 return known
+        if processes.rank == 0:
             storage.sweep(saved)
             storage.sweep(root / recipe.path)
-            net = folded_start(recipe, root, base)
-            run = _end(Training(recipe, task, place, saved, *options, net), root)
-            saved.unlink(missing_ok=True)
-    return run
+        net = folded_start(recipe, root, lambda base: _trained(base, source, root, place, how))
+        training = Training(recipe, task, place, saved, **how, net=net)
+        if known is not None and training.journal.epochs < recipe.total_epochs:
+            return known  # its checkpoint was not sound
+        run = known or training.finish()
+        return processes.first(lambda: ended(training, run, root))
 
 
-def _end(training: Training, root: Path) -> Run:
-    """Trains what is left, measures the foldings, and writes weights and record."""
-    run, task, precision = training.finish(), training.task, training.step.precision
-    run = measured(run, training.net, task, precision, progress=training.progress)
-    last = run.recipe.total_epochs - 1
-    run = keep(
-        run, training.net, root, lambda net: score(net, task, last, precision, training.device)
-    )
-    run.save(root)
-    return run
+def _finished(recipe: Recipe, root: Path, here: tuple[Any, ...] | None = None) -> Run | None:
+    """The record of a run, unless its foldings are to be measured yet, `here` or anywhere."""
+    known = _recorded(recipe, root)
+    if known is None:
+        return None
+    if known.origin.get("folded") != LATER:
+        # of a process killed between record and removal
+        checkpoint_of(recipe, root).unlink(missing_ok=True)
+    elif here is None or unmeasured(known, *here):
+        return None
+    return known
 
 
 def _recorded(recipe: Recipe, root: Path) -> Run | None:

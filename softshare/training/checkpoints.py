@@ -25,6 +25,7 @@ class Checkpoint:
         precision: what the network is to compute in. One that a checkpoint of this device was
             made in takes its place, unless it was asked for.
         asked: whether it was.
+        processes: that train the network together.
 
     Attributes:
         precision: what to go on in, once `load` was called.
@@ -39,8 +40,10 @@ class Checkpoint:
         device: torch.device,
         precision: torch.dtype,
         asked: bool = False,
+        processes: int = 1,
     ) -> None:
         self.path, self.device, self.precision, self.asked = path, device, precision, asked
+        self.processes = processes
         shapes = {name: list(tensor.shape) for name, tensor in net.state_dict().items()}
         self._fits = {"key": recipe.key, "data": data, "shapes": shapes}
 
@@ -56,8 +59,8 @@ class Checkpoint:
         """What was saved last; None without a file or, with a warning, if it cannot be trusted.
 
         Raises:
-            ValueError: the checkpoint comes from another kind of device, or is in another
-                precision than the one asked for.
+            ValueError: the checkpoint comes from another kind of device or number of processes,
+                or is in another precision than the one asked for.
         """
         if not self.path.is_file():
             return None
@@ -70,7 +73,7 @@ class Checkpoint:
         except storage.Damaged as error:
             storage.set_aside(self.path, str(error))
             return None
-        kind, _, name = state["place"].partition(" in ")
+        kind, _, name = state["place"].partition(",")[0].partition(" in ")
         if kind == self.device.type and not self.asked and name in PRECISIONS:
             self.precision = PRECISIONS[name]
         if state["place"] != self._place():
@@ -81,4 +84,5 @@ class Checkpoint:
         return state
 
     def _place(self) -> str:
-        return f"{self.device.type} in {name_of(self.precision)}"
+        together = f", {self.processes} processes" if self.processes > 1 else ""
+        return f"{self.device.type} in {name_of(self.precision)}{together}"

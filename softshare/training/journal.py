@@ -29,6 +29,7 @@ class Journal:
         metrics: names of the scores.
         input_shape: of one example, for the count of operations.
         device: where it is trained.
+        processes: that train it together.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Journal:
         metrics: tuple[str, ...],
         input_shape: tuple[int, ...],
         device: torch.device,
+        processes: int = 1,
     ) -> None:
         self.recipe, self.net, self.metrics, self.device = recipe, net, metrics, device
         size = count(net, input_shape)
@@ -56,7 +58,8 @@ class Journal:
         self.seconds = 0.0
         self.processor_seconds: float | None = 0.0
         self.at_once = 1  # runs on the device, at most
-        self.origin = origin(device)  # now: the checkout may have changed when the run ends
+        # now: the checkout may have changed when the run ends
+        self.origin = origin(device, processes)
         self.commits = [self.origin["commit"]]
         self._keep(0)
 

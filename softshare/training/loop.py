@@ -46,7 +46,8 @@ class Training:
         net: to start from. Default: the recipe's model, freshly drawn.
 
     Raises:
-        ValueError: the checkpoint comes from another kind of device, or the engine cannot be had.
+        ValueError: the checkpoint comes from another kind of device or number of processes, or
+            the engine cannot be had.
     """
 
     def __init__(
@@ -72,12 +73,19 @@ class Training:
             with seeded(recipe.seed, device):
                 net = build(recipe.model, init=recipe.init, **task.model_settings)
         constrain(net, recipe.coefficients)  # before the journal keeps how they start
-        self.journal = Journal(recipe, net, task.metrics, task.input_shape, device)
+        self.journal = Journal(recipe, net, task.metrics, task.input_shape, device, processes.size)
         self.data = task.facts()
         flops = 6.0 * (self.journal.macs or 0) * recipe.batch_size  # of a step, both ways
         chosen = precision_for(device, flops, precision)
         self.checkpoint = Checkpoint(
-            saved, recipe, net, self.data["checksum"], device, chosen, precision in PRECISIONS
+            saved,
+            recipe,
+            net,
+            self.data["checksum"],
+            device,
+            chosen,
+            precision in PRECISIONS,
+            processes.size,
         )
         state = processes.first(self.checkpoint.load)
         if state is not None:
@@ -117,15 +125,14 @@ class Training:
                     self.journal.at_once = max(self.journal.at_once, self.watch.at_once)
                 shown = {"loss": f"{loss:.3g}"} | {n: f"{x:.4g}" for n, x in scores.items()}
                 bar.set_postfix(shown)
-                if epoch + 1 < total and time.monotonic() - written >= self.checkpoint_seconds:
-                    self._save()
+                passed = time.monotonic() - written
+                if epoch + 1 == total or passed >= self.checkpoint_seconds:
+                    self._save()  # at the end always: what is measured then may be cut off
                     written = time.monotonic()
                 elif self.watch:
                     self._unsaved = copy.deepcopy(self._state())
                 if self.watch:
                     self.watch.note(epoch + 1, total, seconds)
-        if self.watch and self._unsaved:  # what is measured after training may be cut off too
-            self._save()
         return self.journal.run(self.data, self.step.precision, self.step.engine)
 
     def _epoch(self, epoch: int, bar: Any) -> tuple[float, dict[str, float]]:

@@ -6,11 +6,14 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+_PATIENCE = timedelta(days=1)  # others wait while the first scores; torchrun ends them if it dies
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,20 @@ class Processes:
         return values
 
     def first(self, work: Callable[[], Any]) -> Any:
-        """What the first process finds; the others wait for it."""
-        found = [work() if self.rank == 0 else None]
-        if self.size > 1:
-            dist.broadcast_object_list(found, src=0)
-        return found[0]
+        """What the first process finds, or raises; the others wait for it."""
+        if self.size == 1:
+            return work()
+        found, error = None, None
+        if self.rank == 0:
+            try:
+                found = work()
+            except Exception as raised:
+                error = raised
+        told = [found, error]
+        dist.broadcast_object_list(told, src=0)
+        if told[1] is not None:
+            raise told[1]
+        return told[0]
 
 
 ALONE = Processes()
@@ -76,17 +88,21 @@ def together(device: torch.device) -> Iterator[Processes]:
     Args:
         device: of this process.
     """
-    size = int(os.environ["WORLD_SIZE"]) if _started_by_torchrun() else 1
-    if size == 1 or dist.is_initialized():
+    if is_alone():
         yield ALONE
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
         yield Processes(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()
+
+
+def is_alone() -> bool:
+    """Whether torchrun has started no other process that would train with this one."""
+    return not _started_by_torchrun() or os.environ["WORLD_SIZE"] == "1" or dist.is_initialized()
 
 
 def local_gpu() -> str:

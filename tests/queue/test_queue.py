@@ -230,6 +230,13 @@ def test_a_record_of_a_run_that_shared_a_gpu_says_nothing(monkeypatch: pytest.Mo
     assert Estimator(SPEED, [crowded, alone], "cuda").estimate(recipe).epoch == 100.0
 
 
+def test_a_record_of_several_processes_says_nothing() -> None:
+    recipe = for_profile(SMALL, profile="fast")
+    plain = Estimator(SPEED, [], "cpu")
+    together = recorded(recipe, 500.0, plain.name, processes=2)
+    assert Estimator(SPEED, [together], "cpu").estimate(recipe) == plain.estimate(recipe)
+
+
 def test_a_record_in_another_precision_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = for_profile(SMALL, profile="fast")
     here = Estimator(SPEED, [], "cpu").name

@@ -6,13 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
-from softshare.records import Run
+from softshare.records import Run, load_runs
 from softshare.training import train
 from softshare.training.processes import ALONE, Processes, together
 
@@ -137,3 +139,24 @@ def test_two_processes_write_one_record_of_the_run_that_one_makes(tmp_path: Path
     assert not list(tmp_path.glob("two/checkpoints/*.pt"))
     again = torchrun("-m", "softshare", *command, "--runs", str(runs), "--quiet").stdout
     assert again.count("test error") == 1, "the record is found"
+
+
+@pytest.mark.slow
+def test_two_processes_make_what_they_start_from_and_find_what_they_made(
+    tmp_path: Path, photo_folder: Callable[..., Path]
+) -> None:
+    """The base of a folded network is trained by both; images from a path are compared by both."""
+    for image in photo_folder().glob("**/*.jpg"):
+        Image.open(image).resize((16, 16)).save(image)
+    settings = {"epochs": 1, "batch_size": 6, "fold": 0.5, "tune": 1}
+    words = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    runs = tmp_path / "runs"
+    command = ["-m", "softshare", "train", "swrn-16-1-2", "--source", str(tmp_path / "photos")]
+    command += ["--device", "cpu", "--runs", str(runs), "--quiet", *words]
+    first, again = (torchrun(*command).stdout for _ in range(2))
+    assert first == again
+    assert first.count("test error") == 1
+    base, tuned = sorted(load_runs(runs), key=lambda run: run.recipe.tune)
+    assert base.recipe == tuned.recipe.base != tuned.recipe
+    assert [run.origin["processes"] for run in (base, tuned)] == [2, 2]
+    assert not list(tmp_path.glob("checkpoints/*.pt"))

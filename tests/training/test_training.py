@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from softshare import counting, models, storage
+from softshare.queue.place import Place
 from softshare.recipe import for_profile
 from softshare.records import Run
 from softshare.training import image_task, path_task, train
@@ -264,14 +265,17 @@ def test_a_checkpoint_that_cannot_be_trusted_is_named_set_aside_and_retrained(
     assert path.with_name(f"{path.name}.damaged").is_file()
 
 
-def test_a_checkpoint_of_another_device_is_refused_and_kept(
-    tmp_path: Path, interrupt: Callable
+@pytest.mark.parametrize("place", ["cuda in bfloat16", "cpu in float32, 2 processes"])
+def test_a_checkpoint_of_another_device_or_of_several_processes_is_refused_and_kept(
+    place: str, tmp_path: Path, interrupt: Callable
 ) -> None:
     path, _ = interrupted(tmp_path, interrupt, CASES["dropout"])
-    storage.save_checkpoint(path, storage.load_checkpoint(path) | {"place": "cuda in bfloat16"})
-    with pytest.raises(ValueError, match="was made on cuda in bfloat16, and this is cpu in float3"):
+    storage.save_checkpoint(path, storage.load_checkpoint(path) | {"place": place})
+    with pytest.raises(ValueError, match=f"was made on {place}, and this is cpu in float32; go on"):
         train(**CASES["dropout"], runs=tmp_path / "runs", device="cpu")
     assert path.is_file()
+    recipe = for_profile(**{k: v for k, v in CASES["dropout"].items() if k != "progress"})
+    assert Place("cpu", 1, 1, tmp_path / "runs").begun(recipe) == -1
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -547,6 +551,7 @@ def test_a_record_tells_what_was_trained_on_what_and_where(tmp_path: Path) -> No
     assert run.curves["epoch"] == [1, 2, 3, 4, 5, 6]
     assert list(run.coefficients) == ["0", "1", "5", "6"]
     assert run.origin["threads"] == torch.get_num_threads()
+    assert run.origin["processes"] == 1
     assert run.origin["torch"] == torch.__version__
     assert run.origin["precision"] == "float32"
     assert run.cost["seconds"] > 0

@@ -1,0 +1,160 @@
+"""What follows the last epoch may be cut off at any moment; nothing is trained again for it."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from softshare import storage
+from softshare.queue.place import Place
+from softshare.recipe import for_profile
+from softshare.records import Run
+from softshare.records.holding import LATER, checkpoint_of
+from softshare.training import train
+from softshare.training.image_task import ImageTask
+from softshare.training.step import Step
+from softshare.training.watch import Watch
+
+ASKED: dict[str, Any] = {"model": "swrn-16-1-2", "profile": "smoke", "examples": 384, "epochs": 4}
+RECIPE = for_profile(**ASKED)
+QUIET: dict[str, Any] = {"device": "cpu", "progress": False}
+
+
+def essence(run: Run) -> Run:
+    return replace(run, cost={}, origin={})
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train(**ASKED, **QUIET, runs=tmp_path_factory.mktemp("straight") / "runs")
+
+
+@pytest.fixture
+def no_more_steps(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Once called, nothing may be trained any more."""
+
+    def refuse() -> None:
+        monkeypatch.setattr(Step, "__call__", lambda *_: pytest.fail("a step was taken"))
+
+    return refuse
+
+
+class Hurried(Watch):
+    """Without time once the network is scored for the fifth time: four epochs, then foldings."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        scores, self.scored = ImageTask.scores, 0
+
+        def counted(*arguments: Any) -> dict[str, float]:
+            self.scored += 1
+            self.asked = self.scored >= 6
+            return scores(*arguments)
+
+        monkeypatch.setattr(ImageTask, "scores", counted)
+
+
+def cut_off(folder: Path, straight: Run) -> Path:
+    """A run whose foldings were not all measured when its time was over."""
+    with pytest.MonkeyPatch.context() as patch, pytest.warns(UserWarning, match="The foldings of"):
+        watch = Hurried(patch)
+        run = train(**ASKED, **QUIET, runs=folder / "runs", watch=watch)
+    assert watch.scored == 6, "it leaves at the next one"
+    assert run == Run.load(folder / "runs" / run.path)
+    assert essence(run) == replace(essence(straight), folded=[])
+    assert run.origin["folded"] == LATER
+    return checkpoint_of(RECIPE, folder / "runs")
+
+
+def test_what_is_trained_is_recorded_where_there_is_no_time_to_measure(
+    straight: Run, tmp_path: Path, no_more_steps: Callable
+) -> None:
+    saved, here = cut_off(tmp_path, straight), Place("cpu", 1, 1, tmp_path / "runs")
+    assert not here.recorded(RECIPE), "a queue goes on with it"
+    assert here.begun(RECIPE) == RECIPE.total_epochs
+    no_more_steps()
+    run = train(**ASKED, **QUIET, runs=tmp_path / "runs")
+    assert essence(run) == essence(straight)
+    assert "folded" not in run.origin
+    assert {"date", "engine", "commit"} < set(run.origin)
+    assert here.recorded(RECIPE)
+    assert not saved.exists()
+
+
+def test_killed_while_measuring_it_goes_on_with_that(
+    straight: Run, tmp_path: Path, start: Callable, no_more_steps: Callable
+) -> None:
+    def die(runs: str, asked: dict) -> None:
+        import os
+        import signal
+
+        from softshare.training import folded_error, train
+
+        folded_error.recalibrate = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        train(**asked, runs=runs, device="cpu", progress=False)
+
+    process = start(die, str(tmp_path / "runs"), ASKED)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    no_more_steps()
+    whole = Run.load(tmp_path / "runs" / straight.path)
+    assert essence(whole) == replace(essence(straight), folded=[])
+    assert essence(train(**ASKED, **QUIET, runs=tmp_path / "runs")) == essence(straight)
+    assert not checkpoint_of(RECIPE, tmp_path / "runs").exists()
+
+
+def elsewhere(saved: Path) -> None:
+    storage.save_checkpoint(saved, storage.load_checkpoint(saved) | {"place": "cuda in bfloat16"})
+
+
+def several(saved: Path) -> None:
+    place = {"place": "cpu in float32, 2 processes"}
+    storage.save_checkpoint(saved, storage.load_checkpoint(saved) | place)
+
+
+def damaged(saved: Path) -> None:
+    saved.write_bytes(saved.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize("change", [elsewhere, several, damaged, Path.unlink])
+def test_a_record_whose_checkpoint_is_of_no_use_here_is_found_as_it_is(
+    change: Callable, straight: Run, tmp_path: Path, no_more_steps: Callable
+) -> None:
+    saved = cut_off(tmp_path, straight)
+    change(saved)
+    no_more_steps()
+    run = train(**ASKED, **QUIET, runs=tmp_path / "runs")
+    assert run.folded == []
+    assert run == Run.load(tmp_path / "runs" / run.path)
+    assert Place("cpu", 1, 1, tmp_path / "runs").recorded(RECIPE)
+    assert saved.exists() == (change is not Path.unlink), "where it was made it is gone on from"
+
+
+def test_the_checkpoint_of_another_version_trains_nothing_anew(
+    straight: Run, tmp_path: Path, no_more_steps: Callable
+) -> None:
+    saved = cut_off(tmp_path, straight)
+    state = storage.load_checkpoint(saved)
+    state["fits"]["shapes"].popitem()
+    storage.save_checkpoint(saved, state)
+    no_more_steps()
+    with pytest.warns(UserWarning, match=rf"^The checkpoint {re.escape(str(saved))} is of other"):
+        assert train(**ASKED, **QUIET, runs=tmp_path / "runs").folded == []
+
+
+def test_a_plain_network_is_recorded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved, save = [], Run.save
+
+    def noting(run: Run, root: Any) -> Path:
+        saved.append(run)
+        return save(run, root)
+
+    monkeypatch.setattr(Run, "save", noting)
+    run = train(**{**ASKED, "model": "wrn-10-1"}, **QUIET, runs=tmp_path / "runs")
+    assert saved == [run]
