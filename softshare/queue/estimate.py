@@ -28,22 +28,27 @@ START = 8.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of an epoch, how many are left, whether a record like it says so, and the start."""
+    """Seconds of an epoch, how many are left, whether a record like it says so, start and end.
+
+    Attributes:
+        folding: seconds after the last epoch, in which is measured what folding costs.
+    """
 
     epoch: float
     epochs: int
     measured: bool = False
     start: float = START
+    folding: float = 0.0
 
     @property
     def seconds(self) -> float:
         """Of all that is left."""
-        return self.start + self.epoch * self.epochs
+        return self.start + self.epoch * self.epochs + self.folding
 
     @property
     def least(self) -> float:
-        """Until something is gained: one epoch, which a checkpoint then holds."""
-        return self.start + self.epoch
+        """Until something is gained: one epoch, which a checkpoint then holds, or the end."""
+        return self.start + (self.epoch if self.epochs else self.folding)
 
 
 @dataclass(frozen=True)
@@ -140,14 +145,16 @@ class Estimator:
                 self._ratios.append(cost(run.recipe).examples / rate / self._computed(run.recipe))
 
     def estimate(self, recipe: Recipe, done: int = 0) -> Estimate:
-        """How long the epochs that are not done will take."""
-        left, start = recipe.total_epochs - done, START
+        """How long the epochs that are not done will take, and what follows them."""
+        left, start, found = recipe.total_epochs - done, START, cost(recipe)
         if "compiled" in self._engine(recipe, left):
             start += COMPILE
         if rates := self._rates.get(_like(recipe)):
-            return Estimate(cost(recipe).examples / statistics.median(rates), left, True, start)
-        ratio = statistics.median(self._ratios) if self._ratios else 1.0
-        return Estimate(self._computed(recipe) * ratio, left, start=start)
+            epoch = found.examples / statistics.median(rates)
+        else:
+            ratio = statistics.median(self._ratios) if self._ratios else 1.0
+            epoch = self._computed(recipe) * ratio
+        return Estimate(epoch, left, bool(rates), start, epoch * found.folding / found.epoch)
 
     def share(self, recipe: Recipe) -> float:
         """Part of the device that the run alone keeps busy."""

@@ -12,8 +12,9 @@ from softshare.counting import count
 from softshare.models import build
 from softshare.models.path_network import PathNetwork
 from softshare.recipe import PATH_MODELS, PATHS, Recipe
+from softshare.sharing import banks
 from softshare.training.path_task import HELD_OUT, PathTask
-from softshare.training.recalibration import EACH_EPOCH
+from softshare.training.recalibration import EACH_EPOCH, RECALIBRATION
 
 _SIZES = {  # training images, test images, shape
     "cifar10": (50_000, 10_000, (3, 32, 32)),
@@ -35,12 +36,15 @@ class Cost:
             before them from which batch normalisation is estimated anew, where the task asks for
             it.
         grain: FLOP of a training step a layer. The finer, the further from a device's best speed.
+        folding: FLOP of measuring at the end what folding costs, at as many thresholds as there
+            can be; 0 where it is not measured.
     """
 
     examples: int
     flops: float
     scored: int
     grain: float
+    folding: float = 0.0
 
     @property
     def epoch(self) -> float:
@@ -60,13 +64,18 @@ def cost(recipe: Recipe) -> Cost:
         >>> f"{found.flops / 1e9:.1f} GFLOP an image"
         '31.5 GFLOP an image'
     """
-    train, scored, shape = _sizes(recipe.data)
-    train = recipe.examples or train
+    train, held_out, shape = _sizes(recipe.data)
+    train, scored = recipe.examples or train, held_out
     if recipe.data == PATHS and PathTask.recalibrated:
         scored += scored + min(EACH_EPOCH * recipe.batch_size, train)
     macs, layers = _macs(recipe.model, shape)
     flops = 6.0 * macs
-    return Cost(train, flops, scored, flops * min(recipe.batch_size, train) / layers)
+    once = 2 * held_out + min(RECALIBRATION * recipe.batch_size, train)
+    passes = 0 if recipe.tune else _foldings(recipe.model) * once
+    if passes > 3 * train * recipe.total_epochs:  # as `folded_error.measured` has it
+        passes = 0
+    grain = flops * min(recipe.batch_size, train) / layers
+    return Cost(train, flops, scored, grain, flops / 3 * passes)
 
 
 def flops(recipe: Recipe) -> float:
@@ -98,3 +107,12 @@ def _macs(model: str, shape: tuple[int, ...]) -> tuple[int, int]:
         net = build(plain, in_channels=shape[0])
         layers = sum(not any(module.children()) for module in net.modules())
         return count(net, shape).macs or 0, layers
+
+
+@lru_cache(maxsize=256)
+def _foldings(model: str) -> int:
+    """Foldings of a network at most: all groups together, and each alone where there are more."""
+    with torch.device("meta"):
+        shapes = [bank.coefficients.shape for bank in banks(build(model)).values()]  # (L, k) each
+    grow = sum(layers - 1 for layers, k in shapes if k > 1)
+    return (1 + grow) * min(len(shapes), 2)

@@ -10,15 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor, nn
 
 from softshare import storage
+from softshare.models import build
+from softshare.queue.estimate import Estimate
 from softshare.queue.place import Place
-from softshare.recipe import for_profile
+from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
 from softshare.records.holding import LATER, checkpoint_of
+from softshare.sharing import banks
 from softshare.training import train
+from softshare.training.cost import cost
+from softshare.training.folded_error import measure
 from softshare.training.image_task import ImageTask
 from softshare.training.step import Step
+from softshare.training.tasks import task_for
 from softshare.training.watch import Watch
 
 ASKED: dict[str, Any] = {"model": "swrn-16-1-2", "profile": "smoke", "examples": 384, "epochs": 4}
@@ -158,3 +166,41 @@ def test_a_plain_network_is_recorded_once(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(Run, "save", noting)
     run = train(**{**ASKED, "model": "wrn-10-1"}, **QUIET, runs=tmp_path / "runs")
     assert saved == [run]
+
+
+# ------------------------------------------------------------------------------- how long it takes
+
+
+@pytest.mark.parametrize("model", ["swrn-16-1-2", "swrn-28-1-3"])
+def test_measuring_costs_what_passes_through_the_network(model: str) -> None:
+    recipe = for_profile(model, profile="smoke", examples=384, epochs=40)
+    task = task_for(recipe, torch.device("cpu"))
+    net = build(model, **task.model_settings)
+    torch.manual_seed(0)
+    for bank in banks(net).values():
+        nn.init.normal_(bank.coefficients)  # no two ties grow at one threshold
+    passed = 0
+
+    def counting(module: nn.Module, inputs: tuple[Tensor, ...], outputs: Tensor) -> None:
+        nonlocal passed
+        passed += len(inputs[0])
+
+    net.register_forward_hook(counting)  # a copy keeps it
+    measure(net, task, recipe.total_epochs - 1)
+    found = cost(recipe)
+    reckoned = found.folding / (found.flops / 3)
+    assert passed / 1.5 <= reckoned <= 2 * passed
+
+
+def test_what_is_not_measured_costs_nothing() -> None:
+    trial = {"examples": 96, "epochs": 1}
+    assert cost(for_profile("wrn-28-10")).folding == 0
+    assert cost(for_profile("swrn-28-10-2", fold=0.9, tune=3)).folding == 0
+    assert cost(for_profile("swrn-16-1-2", profile="smoke", **trial)).folding == 0
+    assert cost(Recipe("swrn-28-10-2")).folding > cost(Recipe("swrn-28-10-2")).epoch
+
+
+def test_an_estimate_ends_with_measuring() -> None:
+    assert Estimate(10.0, 3, start=1.0, folding=5.0).seconds == 36.0
+    assert Estimate(10.0, 3, start=1.0, folding=5.0).least == 11.0
+    assert Estimate(10.0, 0, start=1.0, folding=5.0).least == 6.0
