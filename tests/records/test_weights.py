@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -256,10 +256,14 @@ def test_tensors_of_another_network_are_refused(change: str, tmp_path: Path) -> 
 def test_a_full_disk_is_a_sentence_and_no_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*arguments: Any) -> None:
-        raise OSError(28, "No space left on device")
+    made = tempfile.mkstemp
 
-    monkeypatch.setattr(os, "fsync", full)
+    def full(**where: Any) -> Any:
+        if ".safetensors" in where["prefix"]:
+            raise OSError(28, "No space left on device")
+        return made(**where)
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
     with pytest.raises(OSError, match=r"Could not write .*\.safetensors .No space left"):
         train("wrn-10-1", **SMALL, runs=tmp_path / "runs", device="cpu", checkpoint_seconds=1e9)
     assert not [path for path in tmp_path.glob("runs/**/*") if path.is_file()]
