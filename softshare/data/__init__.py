@@ -16,11 +16,11 @@ from softshare.data.digits import load_digits
 from softshare.data.image_folder import read_image_folder
 from softshare.data.image_set import ImageSet, image_sets
 from softshare.data.image_stream import IMAGENET
+from softshare.data.inventory import PINNED, caches
 from softshare.paths import data_root
 
 __all__ = ["ImageSet", "augment", "load", "normalise", "register"]
 
-PINNED = {"cifar10-jpeg": "6895129eab1f2d2fca652bdb95a76dcdabc23d569a60d7541c7234052b66d74e"}
 IN_MEMORY = (*OFFICIAL, "digits", *PINNED)  # sets that are known by name
 TAKEN = (*OFFICIAL, "digits", "shortest-paths", IMAGENET)  # names that no archive may bear
 
@@ -78,7 +78,7 @@ def require(name: str, root: Path | None = None) -> None:
         return
     if _is_path(name):
         _existing(name)
-    elif not _caches(name, data_root() if root is None else Path(root)):
+    elif not caches(name, data_root() if root is None else Path(root)):
         raise _unknown(name)
 
 
@@ -115,7 +115,7 @@ def register(
     digest = fingerprint(path)
     if sha256 not in (None, digest):
         raise ValueError(_mismatch(name, path, digest, sha256))
-    others = [cache for cache in _caches(name, root) if digest[:12] not in cache.name]
+    others = [cache for cache in caches(name, root) if digest[:12] not in cache.name]
     if others:
         raise ValueError(
             f"{name!r} already stands for another archive, decoded in {others[0]}; delete that "
@@ -147,15 +147,15 @@ def _decoded(
 
 def _registered(name: str, root: Path) -> tuple[ImageSet, ImageSet]:
     """Read a set by the name it was registered under."""
-    caches = _caches(name, root)
-    if len(caches) > 1:
+    found = caches(name, root)
+    if len(found) > 1:
         raise ValueError(
             f"a name must stand for one set, but {name!r} was decoded from several archives: "
-            f"{', '.join(map(str, caches))}; delete all but one, or give the path of the archive"
+            f"{', '.join(map(str, found))}; delete all but one, or give the path of the archive"
         )
-    if caches and (sets := image_cache.read(caches[0], name)) is not None:
+    if found and (sets := image_cache.read(found[0], name)) is not None:
         return sets
-    if caches or name in PINNED:
+    if found or name in PINNED:
         archive = f"the archive of sha256 {PINNED[name]}" if name in PINNED else "its archive"
         raise FileNotFoundError(
             f"{name} is not in {root / 'cache'}; import {archive} with {_import(name)}"
@@ -178,13 +178,6 @@ def _is_path(name: str) -> bool:
     """Whether a name has the look of a path, or a file or folder is there."""
     named = os.path.basename(name) == name and not name.lower().endswith(SUFFIXES)
     return not named or os.path.exists(name)
-
-
-def _caches(name: str, root: Path) -> list[Path]:
-    """The decoded archives of a name; of a pinned one, only the one that is meant."""
-    digest = PINNED.get(name, "")[:12] or "[0-9a-f]{12}"
-    pattern = re.compile(rf"{re.escape(name)}-{digest}\.npz")
-    return sorted(path for path in root.glob("cache/*.npz") if pattern.fullmatch(path.name))
 
 
 def _existing(path: Path | str) -> Path:

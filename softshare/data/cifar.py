@@ -11,7 +11,7 @@ import numpy as np
 
 from softshare.data.image_set import Splits
 
-__all__ = ["NAMES", "import_cifar", "load_cifar"]
+__all__ = ["NAMES", "cifar_files", "import_cifar", "load_cifar"]
 
 NAMES = {"cifar10": "CIFAR10", "cifar100": "CIFAR100"}  # ours: torchvision's
 
@@ -42,6 +42,16 @@ def load_cifar(name: str, root: Path, download: bool) -> Splits:
             f"({reason}); run `python -m softshare data {name}` where there is a network, or "
             f"`python -m softshare data {name} --from ARCHIVE` with a copy of {dataset.url}"
         ) from None
+
+
+def cifar_files(name: str, root: Path) -> tuple[Path, ...]:
+    """The files of a set below ``root``, its archive where they are not all there, or nothing."""
+    dataset = _dataset(name)
+    folder, archive = root / dataset.base_folder, root / dataset.filename
+    found = tuple(folder / file for file, _ in (*dataset.train_list, *dataset.test_list))
+    if all(file.is_file() for file in found):
+        return found
+    return (archive,) if archive.is_file() else ()
 
 
 def import_cifar(name: str, root: Path, archive: Path | None = None) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from softshare import paper
-from softshare.data import load
+from softshare.data.inventory import files
 from softshare.models import build
 from softshare.paper.file import read
 from softshare.paper.matching import PROFILES, kind, place, stands_in, varied
@@ -187,10 +187,4 @@ class Plan:
 
 def at_hand() -> str:
     """The official CIFAR-10 if it is on disk, else its JPEG variant if that is; else the former."""
-    for name in PREFERRED:
-        try:
-            load(name, download=False)
-        except FileNotFoundError:
-            continue
-        return name
-    return PREFERRED[0]
+    return next((name for name in PREFERRED if files(name)), PREFERRED[0])

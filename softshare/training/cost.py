@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 
 from softshare import data
 from softshare.counting import count
+from softshare.data.inventory import files
 from softshare.models import build
 from softshare.models.path_network import PathNetwork
 from softshare.recipe import PATH_MODELS, PATHS, Recipe
@@ -94,6 +96,13 @@ def _sizes(name: str) -> tuple[int, int, tuple[int, ...]]:
         return 0, HELD_OUT, PathNetwork.input_shape
     if name in _SIZES:
         return _SIZES[name]
+    about = [(path, path.stat()) for path in files(name)]
+    return _counted(name, tuple((path, at.st_size, at.st_mtime_ns) for path, at in about))
+
+
+@lru_cache(maxsize=32)
+def _counted(name: str, stamp: tuple[Any, ...]) -> tuple[int, int, tuple[int, ...]]:
+    """Sizes of a set that has to be read for it; once, as long as its files stay the same."""
     train, test = data.load(name, download=False)
     return len(train), len(test), tuple(train.images.shape[1:])
 

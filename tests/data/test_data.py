@@ -21,7 +21,7 @@ import torchvision
 from PIL import Image
 
 from softshare import data
-from softshare.data import archives, image_cache, load, register
+from softshare.data import archives, image_cache, inventory, load, register
 
 SUFFIXES = [".tar", ".tar.gz", ".tgz", ".zip", ""]
 CLASSES = ("ant", "bee")
@@ -479,6 +479,22 @@ def test_missing_cifar_says_where_and_how(official, root, monkeypatch):
         assert str(root / "cifar-10-batches-py") in sentence
         assert "`python -m softshare data cifar10`" in sentence
         assert "--from ARCHIVE" in sentence and "http://127.0.0.1:9/closed.tar.gz" in sentence
+
+
+def test_an_inventory_names_the_files_of_a_set_that_is_there(official, root, archive):
+    assert inventory.files("cifar10", root) == inventory.files("insects", root) == ()
+    load("cifar10", root)
+    folder, packed = root / "cifar-10-batches-py", root / "cifar-10-python.tar.gz"
+    assert {path.name for path in inventory.files("cifar10", root)} == {
+        *("data_batch_1", "data_batch_2", "test_batch")
+    }
+    (folder / "test_batch").unlink()
+    assert inventory.files("cifar10", root) == (packed,), "from which it is unpacked again"
+    packed.unlink()
+    assert inventory.files("cifar10", root) == ()
+    register("insects", archive, root=root)
+    (found,) = inventory.files("insects", root)
+    assert found.parent == root / "cache"
 
 
 def test_damaged_cifar_is_healed_from_its_archive_or_named(official, root, monkeypatch):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from softshare import paper
+from softshare.data import image_cache, load
+from softshare.data.image_set import Splits, image_sets
 from softshare.queue.campaign import campaign, chosen
 from softshare.recipe import Recipe, for_profile
 from softshare.reproduction.plan import TARGETS, Plan
@@ -101,6 +104,38 @@ def test_profile_and_target_choose_together() -> None:
     assert chosen(jobs, None, []) == jobs
     with pytest.raises(ValueError, match=r"The plan has runs for .*table1.*; got 'table9'"):
         chosen(jobs, None, ["table9"])
+
+
+def test_making_the_plan_reads_no_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which set is at hand is told by files alone, for each of the plan's many entries."""
+    monkeypatch.setenv("SOFTSHARE_DATA", str(tmp_path))
+    monkeypatch.setattr("softshare.data.image_cache.read", lambda *_: pytest.fail("read"))
+    monkeypatch.setattr("softshare.data.cifar._read", lambda *_: pytest.fail("read"))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / f"{JPEG}-6895129eab1f.npz").touch()
+    assert [job.recipe for job in campaign()] == recipes()
+
+
+def test_a_set_of_ones_own_is_read_once_for_all_estimates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And again only when its file has changed."""
+    monkeypatch.setenv("SOFTSHARE_DATA", str(tmp_path))
+    draw, read = np.random.default_rng(0), []
+
+    def keep(train: int) -> None:
+        def split(n: int) -> tuple[np.ndarray, np.ndarray]:
+            return draw.integers(0, 256, (n, 3, 8, 8), dtype=np.uint8), draw.integers(0, 2, n)
+
+        sets = image_sets("own", Splits(("a", "b"), split(train), split(5)))
+        image_cache.save(tmp_path / "cache" / "own-0123456789ab.npz", *sets)
+
+    monkeypatch.setattr("softshare.data.load", lambda *a, **k: (read.append(a), load(*a, **k))[1])
+    for train in (20, 30):
+        keep(train)
+        found = [cost(for_profile(model, "own")) for model in ("wrn-10-1", "wrn-16-1", "wrn-10-1")]
+        assert [(each.examples, each.scored) for each in found] == [(train, 5)] * 3
+    assert len(read) == 2
 
 
 WRONG = {
