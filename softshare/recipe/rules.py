@@ -98,6 +98,17 @@ def check(recipe: Recipe) -> None:
             f"Networks of depth 50 are augmented as in Section 4.2, without cutout; got "
             f"cutout={recipe.cutout}. Leave it at 0."
         )
+    usual = {field.name: field.default for field in fields(recipe)}
+    if recipe.optimizer == "adam" and recipe.momentum != usual["momentum"]:
+        raise ValueError(
+            f"momentum is of SGD; got momentum={recipe.momentum} with optimizer='adam'. Leave it "
+            f"at {usual['momentum']}."
+        )
+    if recipe.model.startswith(("wrn-", "cnn")) and recipe.init != usual["init"]:
+        raise ValueError(
+            f"init is of coefficients, and {recipe.model} has none; got init={recipe.init!r}. "
+            f"Leave it at {usual['init']!r}, or pass a soft-shared model."
+        )
     if (recipe.fold > 0) != (recipe.tune > 0):
         raise ValueError(
             "fold and tune go together, a threshold and epochs of training after it; got "

@@ -43,7 +43,6 @@ RECIPES = [
         lr=0.01,
         milestones=(0.25, 1.0),
         decay=0.5,
-        momentum=0.0,
         weight_decay=0.0,
         dropout=0.3,
         cutout=16,
@@ -52,7 +51,7 @@ RECIPES = [
         examples=1000,
     ),
     for_profile("cnn", milestones=(), phases=2),
-    for_profile("swrn-28-10-2", "cifar10-jpeg", "fast", fold=0.9, tune=3),
+    for_profile("swrn-28-10-2", "cifar10-jpeg", "fast", momentum=0.0, fold=0.9, tune=3),
 ]
 Captured = pytest.CaptureFixture[str]
 

@@ -113,6 +113,20 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "The recurrence regulariser trains the coefficients alone; got recurrence=0.01 with "
         "coefficients='fixed'. Leave one of them out.",
     ),
+    (
+        {"optimizer": "adam", "momentum": 0.5},
+        "momentum is of SGD; got momentum=0.5 with optimizer='adam'. Leave it at 0.9.",
+    ),
+    (
+        {"init": "normal"},
+        "init is of coefficients, and wrn-28-1 has none; got init='normal'. Leave it at "
+        "'orthogonal', or pass a soft-shared model.",
+    ),
+    (
+        {"model": "cnn", "data": "shortest-paths", "init": "identity"},
+        "init is of coefficients, and cnn has none; got init='identity'. Leave it at 'orthogonal', "
+        "or pass a soft-shared model.",
+    ),
     ({"phases": 2}, "phases has no meaning for 'cifar10'; got 2. Leave it at 1."),
     (
         {"model": "scnn", "data": "shortest-paths", "cutout": 16},
