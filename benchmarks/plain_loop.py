@@ -8,7 +8,6 @@ one a core. Same network, same generated images, same batch size, as many steps.
 from __future__ import annotations
 
 import functools
-import os
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +20,7 @@ from torchvision import transforms
 from work import step_work
 
 import softshare as ss
+from softshare.cores import cores
 from softshare.recipe import Recipe
 
 
@@ -79,13 +79,12 @@ class PlainLoop:
 
 def compare(bench: Benchmark, model: str, steps: int) -> None:
     recipe = image_recipe(model, batch_size=16 if bench.quick else 128)
-    cores = os.cpu_count() or 1
     loop = functools.partial(PlainLoop, recipe, bench.device, steps)
     ours = Epochs(recipe, bench.device, steps)
-    ways = {"none": loop(0), "tuned": loop(cores), "ours": ours}
+    ways = {"none": loop(0), "tuned": loop(cores()), "ours": ours}
     seconds = bench.time(ways, ours.precision)
     images = steps * recipe.batch_size
-    for way, workers in (("none", 0), ("tuned", cores)):
+    for way, workers in (("none", 0), ("tuned", cores())):
         bench.record(
             f"{model}-workers-{way}",
             seconds[way],

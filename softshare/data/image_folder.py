@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from softshare.cores import cores
 from softshare.data.archives import contents
 from softshare.data.image_set import Split, Splits
 
@@ -66,7 +66,7 @@ def _decode(
         for i, name in enumerate(names[start : start + 64], start):
             images[i] = _pixels(path, name, files[name], shape).transpose(2, 0, 1)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         list(pool.map(decode, range(0, len(names), 64)))
     index = {category: label for label, category in enumerate(classes)}
     return images, np.array([index[_class(name)] for name in names], dtype=np.int64)

@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 
 from softshare import storage
+from softshare.cores import cores
 from softshare.paths import runs_root
 from softshare.recipe import Recipe
 from softshare.records import Run
 from softshare.records.holding import begun, unmeasured
-from softshare.training.device import cores
 
 _GROUP = 4  # cores of a run where there are many
 _FEW = 8

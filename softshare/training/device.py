@@ -1,23 +1,10 @@
-"""The device on which a network is trained or measured, and the cores beside it."""
+"""The device on which a network is trained or measured."""
 
 from __future__ import annotations
-
-import os
 
 import torch
 
 from softshare.training.processes import local_gpu
-
-
-def cores() -> int:
-    """Processor cores that this process may use, 1 or more.
-
-    Example:
-        >>> cores() >= 1
-        True
-    """
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def device_for(wanted: str | torch.device | None = None) -> torch.device:

@@ -21,7 +21,7 @@ import torchvision
 from PIL import Image
 
 from softshare import data
-from softshare.data import archives, image_cache, inventory, load, register
+from softshare.data import archives, image_cache, image_folder, inventory, load, register
 
 SUFFIXES = [".tar", ".tar.gz", ".tgz", ".zip", ""]
 CLASSES = ("ant", "bee")
@@ -479,6 +479,17 @@ def test_missing_cifar_says_where_and_how(official, root, monkeypatch):
         assert str(root / "cifar-10-batches-py") in sentence
         assert "`python -m softshare data cifar10`" in sentence
         assert "--from ARCHIVE" in sentence and "http://127.0.0.1:9/closed.tar.gz" in sentence
+
+
+def test_images_are_decoded_by_the_cores_that_there_are_for_us(archive, root, monkeypatch):
+    """Those of a container or a batch job, not all that the machine has."""
+    told = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 3, 5}, raising=False)
+    monkeypatch.setattr(
+        image_folder, "ThreadPoolExecutor", lambda n: told.append(n) or ThreadPoolExecutor(n)
+    )
+    load(str(archive), root)
+    assert told == [3, 3]
 
 
 def test_an_inventory_names_the_files_of_a_set_that_is_there(official, root, archive):
