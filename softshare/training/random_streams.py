@@ -13,9 +13,16 @@ from softshare.recipe import Recipe
 
 @contextlib.contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seeds PyTorch's global generators inside, and leaves them as they were outside."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed % 2**63)
+    """Seeds PyTorch's generators of the CPU and of `device` inside, and leaves them as they were.
+
+    ``torch.manual_seed`` would seed those of all GPUs.
+    """
+    cuda = device.type == "cuda"
+    with torch.random.fork_rng([device] if cuda else []):
+        torch.default_generator.manual_seed(seed % 2**63)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed % 2**63)
         yield
 
 
