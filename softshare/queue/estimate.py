@@ -91,13 +91,14 @@ def measure(device: str, threads: int = 1) -> Speed:
     for width in (1, 4, 10) if cuda else (1, 4):
         recipe = Recipe(f"wrn-10-{width}", batch_size=128 if cuda else 32)
         found = cost(recipe)
-        engine = engine_for(place, found.flops * recipe.batch_size, steps=0)
-        step = Step(build(recipe.model), recipe, F.cross_entropy, place, engine=engine)
+        flops = found.flops * recipe.batch_size
+        precision, engine = precision_for(place, flops), engine_for(place, flops, steps=0)
+        step = Step(build(recipe.model), recipe, F.cross_entropy, place, precision, engine)
         images = torch.randn(recipe.batch_size, 3, 32, 32, device=place)
         labels = torch.zeros(recipe.batch_size, dtype=torch.long, device=place)
         with tuned(place):
             seconds = min(_seconds(step, images, labels, 10 if cuda else 1) for _ in range(3))
-        points.append((found.grain, found.flops * recipe.batch_size / seconds))
+        points.append((found.grain, flops / seconds))
     return Speed(tuple(points))
 
 

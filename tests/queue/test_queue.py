@@ -17,13 +17,14 @@ from softshare.commands import queue_work
 from softshare.commands.queue import duration
 from softshare.queue import Queue, Summary
 from softshare.queue.campaign import Job
-from softshare.queue.estimate import Estimator, Speed
+from softshare.queue.estimate import Estimator, Speed, measure
 from softshare.queue.narration import Narrator, name
 from softshare.queue.place import Place
 from softshare.queue.workers import Ending
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
 from softshare.training.engine import COMPILE
+from softshare.training.step import Step
 
 SPEED = Speed(((1e7, 1e10), (1e10, 1e13)))
 SMALL, LARGE = "wrn-28-1", "wrn-28-10"
@@ -247,6 +248,23 @@ def test_a_record_in_another_precision_says_nothing(monkeypatch: pytest.MonkeyPa
     for has, seconds in {False: 200.0, True: 100.0}.items():
         monkeypatch.setattr("softshare.training.precision._has_bf16_products", lambda has=has: has)
         assert Estimator(SPEED, runs, "cpu").estimate(recipe).epoch == seconds
+
+
+def test_steps_are_tried_in_the_precision_of_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    class Noting(Step):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            super().__init__(*arguments, **more)
+            tried.append(self.precision)
+
+        def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            return torch.zeros(())
+
+    monkeypatch.setattr("softshare.queue.estimate.Step", Noting)
+    monkeypatch.setattr("softshare.training.precision._has_bf16_products", lambda: True)
+    measure("cpu", torch.get_num_threads())
+    assert tried == [torch.float32, torch.bfloat16], "the narrow network would lose by it"
 
 
 def test_on_a_gpu_compiling_takes_time_before_anything_is_gained(
