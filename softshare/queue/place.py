@@ -68,7 +68,7 @@ class Place:
         return self.runs or runs_root()
 
     def recorded(self, recipe: Recipe) -> bool:
-        """Whether a run has a whole record, and nothing of it can be measured yet.
+        """Whether a run has a whole record, whose foldings do not wait to be measured here.
 
         Example:
             >>> Place("cpu", 1, 1, Path("no/such/folder")).recorded(Recipe("wrn-28-1"))

@@ -122,7 +122,7 @@ def _trained(
         task = task_for(recipe, place, source, processes=processes)
         if known is not None:
             check_images(known, task)
-            if not processes.first(lambda: unmeasured(known, *here)):
+            if processes.first(lambda: _finished(recipe, root, here)) is not None:
                 return known
         if processes.rank == 0:
             storage.sweep(saved)
@@ -140,8 +140,7 @@ def _finished(recipe: Recipe, root: Path, here: tuple[Any, ...] | None = None) -
     known = _recorded(recipe, root)
     if known is None:
         return None
-    if known.origin.get("folded") != LATER:
-        # of a process killed between record and removal
+    if known.origin.get("folded") != LATER:  # a process was killed between record and removal
         checkpoint_of(recipe, root).unlink(missing_ok=True)
     elif here is None or unmeasured(known, *here):
         return None
