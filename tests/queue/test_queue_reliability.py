@@ -22,7 +22,7 @@ from softshare.queue.campaign import campaign
 from softshare.queue.narration import name
 from softshare.recipe import Recipe
 from softshare.records import Run, load_runs
-from softshare.records.holding import checkpoint_of
+from softshare.records.holding import LATER, checkpoint_of
 from softshare.training import train
 from softshare.training.watch import Stopped, Watch
 
@@ -128,8 +128,9 @@ class Queues:
         return list(self.runs.parent.glob("checkpoints/*.pt"))
 
     def found(self) -> dict[str, Run]:
-        """All records, read and checked."""
-        return {run.path: essence(run) for run in load_runs(self.runs)}
+        """All records, read and checked, but those whose foldings wait to be measured."""
+        runs = [run for run in load_runs(self.runs) if run.origin.get("folded") != LATER]
+        return {run.path: essence(run) for run in runs}
 
     def straight(self, runs: Path) -> dict[str, Run]:
         """The plan's runs one after another in this process, uninterrupted."""
@@ -171,10 +172,15 @@ def damage(path: Path) -> None:
 def test_killed_at_twenty_random_moments_every_run_ends_as_it_would_have(
     queues: Queues, tmp_path: Path
 ) -> None:
-    """kill -9 of the whole process group; whole records alone are ever seen, and all come out."""
+    """kill -9 of the whole process group; whole records alone are ever seen, and all come out.
+
+    With as many examples, foldings are measured too.
+    """
+    queues.plan.write_text(PLAN.replace("examples = 96", "examples = 384"))
     draw, kept, begun = random.Random(0), dict[str, Run](), 0
     start = time.monotonic()
     wanted = queues.straight(tmp_path / "straight" / "runs")
+    assert any(run.folded for run in wanted.values())
     most = (time.monotonic() - start) / 5
     for _ in range(20):
         group = queues.start()
