@@ -73,9 +73,10 @@ def cost(recipe: Recipe) -> Cost:
     macs, layers = _macs(recipe.model, shape)
     flops = 6.0 * macs
     once = 2 * held_out + min(RECALIBRATION * recipe.batch_size, train)
-    passes = 0 if recipe.tune else _foldings(recipe.model) * once
-    if passes > 3 * train * recipe.total_epochs:  # as `folded_error.measured` has it
-        passes = 0
+    passes, bound = 0, 3 * train * recipe.total_epochs  # as `folded_error.measured` has it
+    for foldings in () if recipe.tune else _foldings(recipe.model):
+        if foldings * once <= bound:
+            passes = foldings * once
     grain = flops * min(recipe.batch_size, train) / layers
     return Cost(train, flops, scored, grain, flops / 3 * passes)
 
@@ -119,9 +120,10 @@ def _macs(model: str, shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=256)
-def _foldings(model: str) -> int:
-    """Foldings of a network at most: all groups together, and each alone where there are more."""
+def _foldings(model: str) -> tuple[int, int]:
+    """Foldings of a network at most: all groups together, and with each of several alone."""
     with torch.device("meta"):
         shapes = [bank.coefficients.shape for bank in banks(build(model)).values()]  # (L, k) each
     grow = sum(layers - 1 for layers, k in shapes if k > 1)
-    return (1 + grow) * min(len(shapes), 2)
+    whole = (1 + grow) * min(len(shapes), 1)
+    return whole, whole + grow * (len(shapes) > 1)

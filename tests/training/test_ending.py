@@ -23,7 +23,7 @@ from softshare.records.holding import LATER, checkpoint_of
 from softshare.sharing import banks
 from softshare.training import train
 from softshare.training.cost import cost
-from softshare.training.folded_error import measure
+from softshare.training.folded_score import measure
 from softshare.training.image_task import ImageTask
 from softshare.training.step import Step
 from softshare.training.tasks import task_for
@@ -108,9 +108,9 @@ def test_killed_while_measuring_it_goes_on_with_that(
         import os
         import signal
 
-        from softshare.training import folded_error, train
+        from softshare.training import folded_score, train
 
-        folded_error.recalibrate = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        folded_score.recalibrate = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
         train(**asked, runs=runs, device="cpu", progress=False)
 
     process = start(die, str(tmp_path / "runs"), ASKED)
