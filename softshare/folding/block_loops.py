@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from softshare.folding.folded_weights import FoldedWeights
 from softshare.folding.looping import Loop
-from softshare.folding.program import Repeat, Step, smallest
+from softshare.folding.program import Program, Repeat, Step, smallest
 from softshare.folding.stacking import alike
 
 
@@ -44,7 +44,9 @@ class BlockLoop:
         return f"{self.path} runs {len(self.iterations)}×({' '.join(self.iterations[0])})"
 
 
-def loop_blocks(net: nn.Module) -> tuple[BlockLoop, ...]:
+def loop_blocks(
+    net: nn.Module, recorded: Sequence[BlockLoop] | None = None
+) -> tuple[BlockLoop, ...]:
     """Replaces, in place, children of every nn.Sequential that repeat by loops, nested ones too.
 
     Two blocks are one body when they have the same structure and every weight, that is, every
@@ -54,21 +56,33 @@ def loop_blocks(net: nn.Module) -> tuple[BlockLoop, ...]:
 
     Args:
         net: a model with folded layers.
+        recorded: makes exactly these loops, instead of looking for blocks that repeat.
 
     Returns:
         All loops: those that stand in the model, in its order, then the others.
+
+    Raises:
+        ValueError: blocks of a recorded loop are not there, or cannot be one body.
     """
     found: list[tuple[nn.Module, BlockLoop]] = []
     bodies = _Bodies(net)
     for path, module in reversed(list(net.named_modules())):
         if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
             blocks = [(name, m) for name, m in module._modules.items() if m is not None]
-            schedule = bodies.numbered([block for _, block in blocks])
-            run = _Run(blocks, f"{path}." if path else "", schedule, found)
-            children = dict(run.children(smallest(schedule).steps))
+            run = _Run(blocks, f"{path}." if path else "", found)
+            if recorded is None:
+                steps = bodies.steps([block for _, block in blocks])
+            else:
+                steps = _recorded([run.prefix + name for name, _ in blocks], recorded)
+            children = dict(run.children(steps))
             module._modules.clear()
             module._modules.update(children)
     records = dict(found)
+    iterations = {loop.iterations for loop in records.values()}
+    for loop in recorded or ():
+        if loop.iterations not in iterations:
+            first, last = loop.iterations[0][0], loop.iterations[-1][-1]
+            raise ValueError(f"it has no nn.Sequential with the blocks {first} to {last} to loop.")
     running = [(path, module) for path, module in net.named_modules() if module in records]
     made = [replace(records.pop(module), path=path) for path, module in running]
     return (*made, *records.values())
@@ -81,22 +95,13 @@ class _Run:
         self,
         blocks: list[tuple[str, nn.Module]],
         prefix: str,
-        schedule: Sequence[int],
         found: list[tuple[nn.Module, BlockLoop]],
     ) -> None:
         self.left, self.prefix, self.found = list(blocks), prefix, found
-        named = zip(schedule, blocks, strict=True)
-        self.folded = {number for number, (_, block) in named if _is_folded(block)}
 
     def children(self, steps: Sequence[Step]) -> Iterator[tuple[str, nn.Module]]:
         for step in steps:
-            if isinstance(step, int):
-                yield self.left.pop(0)
-            elif self.folded.isdisjoint(step.body.unroll()):  # activations alone, say
-                for _ in range(step.count):
-                    yield from self.children(step.body.steps)
-            else:
-                yield self.loop(step)
+            yield self.left.pop(0) if isinstance(step, int) else self.loop(step)
 
     def loop(self, repeat: Repeat) -> tuple[str, Loop]:
         bodies, iterations = [], []
@@ -124,6 +129,12 @@ class _Bodies:
         self.weights = {id(p) for p in net.parameters() if p.dim() > 1}
         self.weights |= {id(p) for m in modules for n, p in _computed(m) if n.endswith("_mix")}
 
+    def steps(self, blocks: Sequence[nn.Module]) -> tuple[Step, ...]:
+        """The smallest program of these blocks, with the repeats that are worth a loop."""
+        schedule = self.numbered(blocks)
+        folded = {n for n, block in zip(schedule, blocks, strict=True) if _is_folded(block)}
+        return tuple(_worthwhile(smallest(schedule).steps, folded))
+
     def numbered(self, blocks: Sequence[nn.Module]) -> tuple[int, ...]:
         """The same number for blocks that can be one."""
         kinds: list[nn.Module] = []
@@ -144,6 +155,35 @@ class _Bodies:
     def own(self, part: nn.Module | Tensor) -> bool:
         """Whether an iteration may have it to itself: used in one place, and not a weight."""
         return self.uses[id(part)] < 2 and id(part) not in self.weights
+
+
+def _worthwhile(steps: Sequence[Step], folded: set[int]) -> Iterator[Step]:
+    for step in steps:
+        if isinstance(step, int):
+            yield step
+        elif folded.isdisjoint(step.body.unroll()):  # activations alone, say
+            for _ in range(step.count):
+                yield from _worthwhile(step.body.steps, folded)
+        else:
+            yield Repeat(step.count, Program(tuple(_worthwhile(step.body.steps, folded))))
+
+
+def _recorded(blocks: Sequence[str], loops: Sequence[BlockLoop]) -> tuple[Step, ...]:
+    """The steps in which blocks of these names run where just these loops are made of them."""
+    steps: list[Step] = []
+    at = 0
+    while at < len(blocks):
+        whole = {sum(loop.iterations, ()): loop for loop in loops}
+        here = [names for names in whole if names == tuple(blocks[at : at + len(names)])]
+        if here:
+            names = max(here, key=len)  # the outermost
+            turns = whole[names].iterations
+            steps.append(Repeat(len(turns), Program(_recorded(turns[0], loops))))
+            at += len(names)
+        else:
+            steps.append(at)
+            at += 1
+    return tuple(steps)
 
 
 def _parts(block: nn.Module) -> Iterator[nn.Module | Tensor]:

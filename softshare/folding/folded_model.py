@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from softshare import storage
 from softshare.folding import Folding
-from softshare.folding.block_loops import loop_blocks
+from softshare.folding.block_loops import BlockLoop, loop_blocks
 from softshare.folding.folded_weights import fold_group, mark
 from softshare.folding.program import smallest
 from softshare.folding.report import Report
@@ -107,7 +107,8 @@ class FoldedModel(nn.Module):
         Raises:
             FileNotFoundError: there is no such file.
             Damaged: it is not what was written.
-            ValueError: it was folded from another architecture.
+            ValueError: it was folded from another architecture, or blocks of `like` that are one
+                loop in the file differ in mode, in hooks or in what is trained.
         """
         tensors, facts = read(Path(path), _FORMAT)
         model = build(like) if isinstance(like, str) else like
@@ -135,9 +136,9 @@ class FoldedModel(nn.Module):
             return super()._apply(fn, recurse)
 
 
-def finish(net: nn.Module, report: Report, loops: bool) -> FoldedModel:
-    """Turns a model with folded layers into a `FoldedModel`, its blocks into loops."""
-    found = loop_blocks(net) if loops else ()
+def finish(net: nn.Module, report: Report, loops: Sequence[BlockLoop] | None = None) -> FoldedModel:
+    """Turns a model with folded layers into a `FoldedModel`, its blocks into all loops or these."""
+    found = loop_blocks(net, loops)
     mark(net, FoldedModel)
     return _with_report(net, replace(report, loops=found))
 
@@ -158,7 +159,7 @@ def _rebuilt(net: nn.Module, report: Report) -> FoldedModel:
         )
         templates = weight.new_zeros(g.templates * len(weight), *weight.shape[1:])
         fold_group(members[g.group], folded, templates)
-    return finish(net, report, loops=bool(report.loops))
+    return finish(net, report, report.loops)
 
 
 @contextmanager

@@ -89,7 +89,7 @@ def fold(
     for source in sources:
         fold_group(members[source.label], parts[source.label], source.templates)
     groups = tuple(source.report(parts[source.label]) for source in sources)
-    folded = finish(plain, Report(threshold, groups), loops)
+    folded = finish(plain, Report(threshold, groups), None if loops else ())
     outputs.append(outputs_of(folded, arguments))
     report = replace(
         folded.report,

@@ -112,6 +112,65 @@ def test_what_was_saved_comes_back(name, loops, tmp_path):
             torch.testing.assert_close(like.state_dict()[key], value, rtol=0, atol=0)
 
 
+def frozen(net: nn.Sequential) -> None:
+    net[1][1].requires_grad_(False)
+
+
+def evaluated(net: nn.Sequential) -> None:
+    net[0].eval()
+
+
+def hooked(net: nn.Sequential) -> None:
+    net[3].register_forward_hook(lambda *_: None)
+
+
+def towers() -> nn.Sequential:
+    return nn.Sequential(
+        *[nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Tanh()) for _ in range(4)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("differ", "loops"), [(frozen, ["2_to_3"]), (evaluated, ["1_to_3"]), (hooked, ["0_to_2"])]
+)
+def test_blocks_that_differed_when_folded_are_the_same_loops_again(differ, loops, tmp_path):
+    net = ss.share(towers(), 1)
+    differ(net)
+    made, x = ss.fold(net), torch.randn(3, 4)
+    assert [loop.path for loop in made.report.loops] == loops
+    made.save(tmp_path / "a")
+    for like in (towers, towers().eval(), net):
+        back = FoldedModel.load(tmp_path / "a", like=like)
+        assert back.report == made.report and list(back._modules) == list(made._modules)
+        torch.testing.assert_close(back.eval()(x), made.eval()(x), rtol=0, atol=0)
+
+
+def test_loops_of_loops_come_back(tmp_path):
+    net, tau = ss.share(linears(12)), [0, 1, 1, 2, 1, 2] * 2
+    with torch.no_grad():
+        for bank in banks(net).values():
+            bank.coefficients.copy_(torch.eye(12)[tau] * torch.linspace(-1, 2, 12)[:, None])
+    made, x = ss.fold(net), torch.randn(3, 5)
+    assert str(made.report.groups[0].program) == "2×(1 2 2×(2 3))"
+    made.save(tmp_path / "a")
+    back = FoldedModel.load(tmp_path / "a", like=linears(12))
+    assert sum(isinstance(module, Loop) for module in back.modules()) == 2
+    assert back.report == made.report
+    torch.testing.assert_close(back.eval()(x), made.eval()(x), rtol=0, atol=0)
+
+
+def test_blocks_that_cannot_loop_as_the_file_says_are_refused(tmp_path):
+    ss.fold(ss.share(towers(), 1)).save(tmp_path / "a")
+    like = towers()
+    evaluated(like)
+    with pytest.raises(ValueError, match="first and iteration 2 differ in training: False and Tr"):
+        FoldedModel.load(tmp_path / "a", like=like)
+    like = towers()
+    like.__class__ = type("Stepping", (nn.Sequential,), {"forward": lambda self, x: x})
+    with pytest.raises(ValueError, match=r"no nn\.Sequential with the blocks 0 to 3 to loop"):
+        FoldedModel.load(tmp_path / "a", like=like)
+
+
 def test_models_of_the_paper_load_by_name(tmp_path):
     made, x = folded("wrn")
     made.save(tmp_path / "a")
