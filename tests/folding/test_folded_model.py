@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import softshare as ss
 from softshare.folding.folded_model import FoldedModel
 from softshare.folding.folded_weights import FoldedWeights
-from softshare.folding.looping import Loop
+from softshare.folding.looping import Loop, unrolled
 from softshare.model_file import serialised, serialised_size
 from softshare.sharing import banks
 from softshare.storage import Damaged
@@ -372,6 +372,36 @@ def test_compiles_whole(templates, mode):
     torch.testing.assert_close(whole(x), plain(x))
     for a, b in zip(made.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-4)
+
+
+class Residual(nn.Module):
+    """Its kernel is three wide, so that three scales would multiply it without an error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv(x)
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_a_weight_in_a_loop_is_there_while_the_loop_runs(count):
+    made = ss.fold(ss.share(nn.Sequential(*[Residual() for _ in range(count)]), 1))
+    assert not any(hasattr(module, "weight") for module in made.modules())
+    with pytest.raises(AttributeError, match=r"has a weight in each iteration.*unrolled\(net\)"):
+        _ = made[0].body.conv.weight
+    with pytest.raises(AttributeError, match="'FoldedConv2d' object has no attribute 'wait'"):
+        _ = made[0].body.conv.wait
+    assert sum(hasattr(module, "weight") for module in unrolled(made).modules()) == count
+
+
+def test_torch_fx_is_refused_where_it_would_compute_something_else():
+    made, x = folded("wrn")
+    trace = torch.fx.symbolic_trace(unrolled(made.eval()))
+    torch.testing.assert_close(trace(x), made(x))
+    with pytest.raises(ValueError, match=r"torch\.fx writes down .*unrolled\(net\)"):
+        torch.fx.symbolic_trace(made)
 
 
 def test_what_torch_compile_wraps_is_folded():
