@@ -23,12 +23,14 @@ from softshare.sharing import banks, unshare
 from softshare.sharing.grouping import resolve_groups
 
 _FORMAT = "softshare-folded-1"
+_NAMES = ("report", "save", "load", "to_onnx", "to_bytes", "metadata")
 
 
 class FoldedModel(nn.Module):
     """A model that `softshare.fold` made: of the model's own class, and of this one.
 
-    Forward, attributes and methods are the model's. A tied layer keeps its class as a base class
+    Forward, attributes and methods are the model's, beside the names below, which a model that
+    is folded leaves free. A tied layer keeps its class as a base class
     and computes ``weight`` as ``weight_scale`` times ``weight_tie``, one parameter in all layers
     of the tie; runs of tied blocks are a `softshare.folding.looping.Loop`. Training goes on as
     with any model: gradients of all layers of a tie add up in its weight, so ties stay exact.
@@ -59,7 +61,7 @@ class FoldedModel(nn.Module):
             >>> [name for name, _ in back.named_parameters()]
             ['0_to_2.body.bias', '0_to_2.body.weight_scale', '0_to_2.body.weight_tie']
         """
-        storage.write(Path(path), self.to_bytes())
+        storage.write(Path(path), FoldedModel.to_bytes(self))
 
     def to_onnx(
         self,
@@ -84,7 +86,7 @@ class FoldedModel(nn.Module):
 
     def to_bytes(self) -> bytes:
         """The content of the file that `save` writes."""
-        return serialised(self, self.metadata())
+        return serialised(self, FoldedModel.metadata(self))
 
     def metadata(self) -> dict[str, str]:
         """What `load` needs beside the tensors; one entry, as safetensors shuffles several."""
@@ -113,6 +115,7 @@ class FoldedModel(nn.Module):
         tensors, facts = read(Path(path), _FORMAT)
         model = build(like) if isinstance(like, str) else like
         model = model if isinstance(model, nn.Module) else model()
+        check_names(model)
         net = unshare(model) if banks(model) else copy.deepcopy(model)
         report = Report.from_json(facts)
         try:
@@ -134,6 +137,20 @@ class FoldedModel(nn.Module):
     def _apply(self, fn: Callable, recurse: bool = True) -> FoldedModel:
         with _ties_kept(self):  # so would a move to a device of another kind, such as "meta"
             return super()._apply(fn, recurse)
+
+
+def check_names(net: nn.Module) -> None:
+    """Refuses a model that uses a name of `FoldedModel` for something of its own.
+
+    Raises:
+        ValueError: it does, and one of the two would be lost.
+    """
+    names = [name for name in _NAMES if hasattr(net, name)]
+    if names and not isinstance(net, FoldedModel):
+        raise ValueError(
+            f"A folded model has {', '.join(_NAMES)} of its own, and {type(net).__name__} uses "
+            f"{', '.join(names)} for something else; rename that, or fold the module inside it."
+        )
 
 
 def finish(net: nn.Module, report: Report, loops: Sequence[BlockLoop] | None = None) -> FoldedModel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -498,6 +499,95 @@ def test_modules_used_in_two_places_stay_where_they_are():
     made = ss.fold(net, inputs=torch.randn(2, 5))
     assert list(made.body._modules) == ["0_to_1", "2"]
     assert made.last is made.body[1] and made.report.gap < 1e-6
+
+
+class Steps(nn.Module):
+    """Goes through its blocks itself, in one of several ways."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way, self.blocks = way, linears(4)
+
+    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
+        if self.way == "number":
+            return self.blocks[3](self.blocks[0](x))
+        found = []
+        for block in self.blocks:
+            x = block(x) + (x if self.way == "residual" else 0)
+            found.append(x)
+        return found if self.way == "collects" else x
+
+
+@pytest.mark.parametrize("way", ["number", "residual", "collects"])
+def test_a_model_that_steps_through_its_blocks_is_not_made_to_loop(way):
+    torch.manual_seed(0)
+    net, x = ss.share(Steps(way), 1), torch.randn(2, 5)
+    with pytest.raises(ValueError, match=r"by number, or steps through them\. Pass loops=False"):
+        ss.fold(net, inputs=x)
+    assert ss.fold(net, inputs=x, loops=False).report.gap < 1e-6
+
+
+def test_steps_that_loops_do_not_change_are_no_reason_to_refuse():
+    net, x = ss.share(Steps("plain"), 1), torch.randn(2, 5)
+    made = ss.fold(net, inputs=x)
+    assert made.report.gap < 1e-6 and len(made.blocks) == 1
+
+
+def test_a_model_that_draws_numbers_folds():
+    class Noisy(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.randn_like(super().forward(x))
+
+    net = nn.Sequential(linears(4), Noisy())
+    assert ss.fold(ss.share(net, 1), inputs=torch.randn(2, 5)).report.loops
+
+
+def test_outputs_whose_shapes_depend_on_the_weights_are_not_compared():
+    class Positive(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[x > 0]
+
+    torch.manual_seed(0)
+    net = nn.Sequential(linears(6), Positive())
+    report = ss.fold(ss.share(net), 0, inputs=torch.randn(20, 5)).report
+    assert report.gap is None
+    assert "not measured, because the shapes that the model returns depend on" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("shape", "why"),
+    [
+        (4, "input_shape is the shape of one example.*Sequential has 4"),
+        ((0, 4), r"input_shape is the shape of one example.*Sequential has \(0, 4\)"),
+        ((8, 8, 3), ".*mat1 and mat2 shapes cannot be multiplied"),
+    ],
+)
+def test_noise_that_a_model_cannot_take_is_not_measured(shape, why):
+    net = ss.share(linears(3), 1)
+    net.input_shape = shape
+    made = ss.fold(net)
+    text = f"not measured, because the model cannot be run on noise of its input_shape: {why}"
+    assert re.search(text, str(made.report))
+    assert type(made.report).from_json(made.report.to_json()) == made.report
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        ss.fold(net, inputs=torch.zeros(2, 8, 8, 3))
+
+
+@pytest.mark.parametrize("name", ["report", "save", "load", "to_onnx", "to_bytes", "metadata"])
+def test_names_of_a_models_own_are_not_replaced(name, tmp_path):
+    def own(self: nn.Module) -> int:
+        return 7
+
+    by_class = linears(3)
+    by_class.__class__ = type("Kept", (nn.Sequential,), {name: own})
+    by_value = linears(3)
+    setattr(by_value, name, {"made": "today"})
+    path = tmp_path / "a"
+    ss.fold(ss.share(linears(3), 1)).save(path)
+    for net in (by_class, by_value):
+        for refused in (lambda net=net: ss.fold(net), lambda net=net: FoldedModel.load(path, net)):
+            with pytest.raises(ValueError, match=rf"uses {name} for something else; rename that"):
+                refused()
 
 
 @pytest.mark.parametrize(
