@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from softshare.folding import looping
+from softshare.folding.output_gap import input_shape_of
 from softshare.storage import write
 
 _FOLDED = 8
@@ -46,8 +47,8 @@ def to_onnx(
         The path.
 
     Raises:
-        ValueError: no example and no ``input_shape``, or a model that ``torch.export`` cannot
-            follow or ONNX has no operators for; no file is written then.
+        ValueError: no example and no ``input_shape`` that is one, or a model that
+            ``torch.export`` cannot follow or ONNX has no operators for; no file is written then.
         ModuleNotFoundError: onnx or onnxscript is not installed.
 
     Example:
@@ -79,7 +80,7 @@ def to_onnx(
 def _inputs(net: nn.Module, example: Any) -> tuple[Tensor, ...]:
     """Two examples or more: a batch of one would be taken for a constant."""
     if example is None:
-        shape = getattr(net, "input_shape", None)
+        shape = input_shape_of(net)
         if shape is None:
             raise ValueError(
                 f"{type(net).__name__} does not say what it takes (it has no input_shape); pass "

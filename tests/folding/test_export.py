@@ -350,6 +350,13 @@ def test_a_file_that_onnx_refuses_is_not_kept(largest, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_shape_that_is_none_is_refused(tmp_path):
+    net = lines()
+    net.input_shape = 9
+    with pytest.raises(ValueError, match=r"input_shape is the shape of one example.*Lines has 9"):
+        to_onnx(net, tmp_path / "net.onnx")
+
+
 def test_numbers_that_fit_into_no_file_stand_beside_it(tmp_path, monkeypatch):
     monkeypatch.setattr("softshare.folding.export._LARGEST", 0)
     net, x = lines(), torch.randn(3, 2, 9)
