@@ -178,6 +178,15 @@ def test_folding_at_the_threshold_that_is_shown_makes_the_ties_that_are_shown(
                 assert again.schedule == folded.schedule, (moment.name, shown, group)
 
 
+def test_thresholds_are_asked_for_by_epoch(explorer: Explorer) -> None:
+    moments = explorer.page.network.moments
+    assert explorer.thresholds() == moments[-1].thresholds
+    for epoch, moment in zip(explorer.epochs, moments, strict=True):
+        assert explorer.thresholds(epoch) == explorer.thresholds(int(epoch)) == moment.thresholds
+    with pytest.raises(ValueError, match=rf"kept at {', '.join(explorer.epochs)}; got 77"):
+        explorer.thresholds(77)
+
+
 def test_luck_is_called_luck(soft_run: Callable[..., Run]) -> None:
     run = soft_run("swrn-28-1-2", {f"stage{i}": (6, 2, 6) for i in (1, 2, 3)})
     page = Explorer(run).page
