@@ -147,7 +147,9 @@ class _Bodies:
         return tuple(schedule)
 
     def one(self, first: nn.Module, other: nn.Module) -> bool:
-        if first is other or not alike(first, other):
+        if first is other:  # one activation in many places, say; layers have iterations apart
+            return all(isinstance(part, nn.Module) for part in _parts(first))
+        if not alike(first, other):
             return False
         pairs = zip(_parts(first), _parts(other), strict=True)
         return all(a is b or (self.own(a) and self.own(b)) for a, b in pairs)

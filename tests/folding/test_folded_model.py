@@ -471,6 +471,20 @@ def test_activations_between_layers_join_the_loop_and_alone_are_none():
     assert made[2].count == 3 and made.report.gap < 1e-6
 
 
+def test_one_activation_between_all_layers_joins_the_loop(tmp_path):
+    torch.manual_seed(0)
+    relu = nn.ReLU()
+    net = nn.Sequential(*[m for _ in range(3) for m in (nn.Linear(4, 4), relu)], relu, relu)
+    made = ss.fold(ss.share(net, 1), inputs=torch.randn(2, 4))
+    assert list(made._modules) == ["0_to_5", "6", "7"]
+    assert made[0].count == 3 and made.report.gap < 1e-6
+    FoldedModel.save(made, tmp_path / "a")
+    assert FoldedModel.load(tmp_path / "a", like=net).report == made.report
+    again = nn.Linear(4, 4)
+    net = nn.Sequential(again, relu, again, relu, nn.Linear(4, 4), relu)
+    assert not ss.fold(ss.share(net, 1), inputs=torch.randn(2, 4)).report.loops
+
+
 def test_blocks_with_weights_of_their_own_are_no_loop():
     class Block(nn.Module):
         def __init__(self) -> None:
