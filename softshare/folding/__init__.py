@@ -124,9 +124,9 @@ def folding(
             f"shape {(A.shape[1],) * 2}; got {len(names)} names and "
             f"{None if gram is None else tuple(gram.shape)}."
         )
-    exact = A.double()
-    G = torch.eye(A.shape[1], dtype=exact.dtype) if gram is None else gram.detach().double()
-    G = G.to(exact.device)
+    exact = A.cpu().double()  # not every device has double precision
+    G = torch.eye(A.shape[1]) if gram is None else gram.detach().cpu()
+    G = G.double()
     schedule, scales, rows = [0] * len(A), [1.0] * len(A), []
     alike = similarity(A) if S is None else S
     if len(alike) != len(A):
@@ -142,7 +142,7 @@ def folding(
         names,
         tuple(schedule),
         tuple(scales),
-        torch.stack(rows).to(A.dtype),
+        torch.stack(rows).to(A),
         smallest(schedule),
     )
 
@@ -170,17 +170,17 @@ def foldings(
 def _representative(a: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
     """Row ``(k,)`` and scales ``(n,)`` of a tie of n layers; its nearest layer has scale 1.
 
-    A layer that is next to nothing beside the others may be near in direction, but scales of the
-    others against it would overflow.
+    A layer that is next to nothing beside the others has no say: scales against it would overflow.
     """
     norms = (a @ G * a).sum(1).clamp(min=0).sqrt()  # (n,), of the weights
     if len(a) == 1 or not norms.any():
         return a[0], torch.ones(len(a))
-    unit = a / norms.clamp(min=torch.finfo(a.dtype).tiny)[:, None]
+    counts = norms > ZERO * norms.max()
+    unit = (a / norms.clamp(min=torch.finfo(a.dtype).tiny)[:, None]).where(counts[:, None], 0.0)
     between = unit @ G @ unit.T  # (n, n), signed similarities of weights
     leading = torch.linalg.eigh(between).eigenvectors[:, -1]
     r = leading @ unit  # (k,), the leading direction lies in the span of the unit weights
     cosines = (unit @ G @ r).abs().round(decimals=6)
-    nearest = int(cosines.where(norms > ZERO * norms.max(), -1.0).argmax())
+    nearest = int(cosines.where(counts, -1.0).argmax())
     s = (a @ G @ r) / (r @ G @ r)
     return r * s[nearest], s / s[nearest]

@@ -174,7 +174,8 @@ def _plain_sources(net: nn.Module) -> list[_Source]:
 def _gram(templates: Tensor, k: int) -> Tensor:
     """Inner products of the templates, ``(k, k)``, summed in double precision by parts."""
     flat = templates.reshape(k, -1)  # (k, n)
-    G = torch.zeros(k, k, dtype=torch.float64, device=flat.device)
+    G = torch.zeros(k, k, dtype=torch.float64)
     for part in flat.split(2**18, dim=1):
-        G += part.double() @ part.double().T
+        exact = part.cpu().double()  # not every device has double precision
+        G += exact @ exact.T
     return G

@@ -188,6 +188,7 @@ def test_programs_as_one_would_write_them(schedule: list[int], text: str) -> Non
 
 @settings(max_examples=100, deadline=None)
 @example(torch.tensor([[1e-45], [1.0]]), 0.0)  # a scale against the first would overflow
+@example(torch.tensor([[1.0, 0.0, 0.0], [0.0, 1e-28, 0.0]]), 0.0)  # as near to either
 @example(torch.tensor([[1.0, 1.0], [1e-30, 1e-30], [-2.0, -1.9]]), 0.0)
 @given(coefficients(), levels)
 def test_a_folding_is_what_its_ties_say(A: Tensor, t: float) -> None:
