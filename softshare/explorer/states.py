@@ -149,10 +149,10 @@ def _moment(
     for t in sorted({f.threshold for found in every.values() for f in found}, reverse=True):
         now = {g: [f for f in found if f.threshold >= t][-1] for g, found in every.items()}
         kept = sum(f.parameters(sizes[g]) for g, f in now.items())
-        scores: Mapping[str, float] = next(
-            (m for m in measured if abs(m["threshold"] - t) < _SAME), {}
-        )
-        states.append(State(t, now, parameters - unfolded + kept, scores))
+        size = parameters - unfolded + kept
+        near = [m for m in measured if abs(m["threshold"] - t) < _SAME and m["parameters"] == size]
+        scores = min(near, key=lambda m: abs(m["threshold"] - t), default={})
+        states.append(State(t, now, size, scores))
     return Moment(name, {g: similarity(A) for g, A in alpha.items()}, score, states)
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from softshare.folding.program import Program, Repeat, smallest
-from softshare.folding.ties import thresholds, ties
-from softshare.sharing.similarity import ZERO, similarity
+from softshare.folding.ties import similarities, thresholds, ties
+from softshare.sharing.similarity import ZERO
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,8 @@ def folding(
         group: a label.
         gram: :math:`T T^\top`, ``(k, k)``: inner products of the templates, for errors in weight
             space. Default: the identity, which takes templates as orthogonal and equally large.
-        S: which layers are alike, ``(L, L)``. Default: the LSM of the coefficients.
+        S: which layers are alike, ``(L, L)``. Default: `ties.similarities` of the coefficients,
+            by which at a threshold of 1 only what is tied exactly becomes one.
 
     Returns:
         A `Folding`.
@@ -128,7 +129,7 @@ def folding(
     G = torch.eye(A.shape[1]) if gram is None else gram.detach().cpu()
     G = G.double()
     schedule, scales, rows = [0] * len(A), [1.0] * len(A), []
-    alike = similarity(A) if S is None else S
+    alike = similarities(A) if S is None else S
     if len(alike) != len(A):
         raise ValueError(f"{len(A)} layers have {len(A)}² similarities; got {tuple(alike.shape)}.")
     for number, tie in enumerate(ties(alike, threshold), start=1):
@@ -163,8 +164,9 @@ def foldings(
         0.948683 2×(1 2)
         0.0 4×1
     """
-    grows = dict.fromkeys([1.0, *thresholds(similarity(coefficients.detach()))])
-    return [folding(coefficients, t, layers, group, gram) for t in grows]
+    S = similarities(coefficients)
+    grows = dict.fromkeys([1.0, *thresholds(S)])
+    return [folding(coefficients, t, layers, group, gram, S) for t in grows]
 
 
 def _representative(a: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,10 +13,9 @@ import torch
 from torch import nn
 
 from softshare.folding import Folding, folding
-from softshare.folding.ties import thresholds
+from softshare.folding.ties import similarities, thresholds
 from softshare.records import Run
 from softshare.sharing import banks
-from softshare.sharing.similarity import similarity
 from softshare.training.precision import name_of, precision_for
 from softshare.training.recalibration import RECALIBRATION, as_recalibrated, recalibrate
 from softshare.training.tasks import Task, check_images, predictor, task_for
@@ -166,7 +165,7 @@ def measure(
 
 def all_thresholds(net: nn.Module) -> tuple[float, ...]:
     """1, and the thresholds at which ties grow in any group of a shared network; falling."""
-    each = [thresholds(similarity(bank.coefficients.detach())) for bank in banks(net).values()]
+    each = [thresholds(similarities(bank.coefficients)) for bank in banks(net).values()]
     return tuple(sorted({1.0}.union(*each), reverse=True))
 
 

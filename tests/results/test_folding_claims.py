@@ -40,13 +40,12 @@ def measured(run: Run, points: float) -> Run:
     error = run.result["test_error"]
     lines = [
         {
-            "threshold": float(f"{t:.6f}"),
-            "parameters": 1,
+            "threshold": float(f"{state.threshold:.6f}"),
+            "parameters": state.parameters,
             "test_error": error + points,
             "test_error_recalibrated": error + points / 10,
         }
-        for t in ss.Explorer(run).page.network.moments[-1].states
-        for t in [t.threshold]
+        for state in ss.Explorer(run).page.network.moments[-1].states
     ]
     return replace(run, folded=lines)
 
