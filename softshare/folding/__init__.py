@@ -97,8 +97,8 @@ def folding(
         group: a label.
         gram: :math:`T T^\top`, ``(k, k)``: inner products of the templates, for errors in weight
             space. Default: the identity, which takes templates as orthogonal and equally large.
-        S: which layers are alike, ``(L, L)``. Default: `ties.similarities` of the coefficients,
-            by which at a threshold of 1 only what is tied exactly becomes one.
+        S: which layers are alike, ``(L, L)``. Default: the LSM of the coefficients, in
+            which 1 is kept for layers that are tied exactly (`ties.similarities`).
 
     Returns:
         A `Folding`.
