@@ -44,10 +44,13 @@ def table(name):
 
 
 def figure(name):
-    """The network or networks that a figure shows."""
-    shown = paper.load()["figures"][name]
-    data = shown["data"]["value"] if "data" in shown else None
-    return [r for model in paper.models(name) for r in recipes(model, data, {})]
+    """The network or networks that a figure shows, on each of its data sets."""
+    return [
+        recipe
+        for data in paper.sets(name) or [None]
+        for model in paper.models(name)
+        for recipe in recipes(model, data, {})
+    ]
 
 
 PAGES = {name: table(name) for name in ("table1", "table2", "table3", "table4")}

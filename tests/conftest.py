@@ -166,6 +166,7 @@ def make_run() -> Callable[..., Run]:
             origin={
                 "device": "a device",
                 "threads": 2,
+                "precision": "float32",
                 "commit": "0123456789ab",
                 "date": "2020-02-03T04:05:06+00:00",
             },
@@ -185,7 +186,7 @@ def soft_run(make_run: Callable[..., Run]) -> Callable[..., Run]:
 
     from softshare.folding import foldings
     from softshare.models import build
-    from softshare.training.folded_error import folded_size
+    from softshare.training.folded_score import folded_size
 
     def make(
         model: str,

@@ -63,6 +63,18 @@ def test_the_fingerprint_follows_names_and_bytes_of_records(tmp_path: Path) -> N
     assert fingerprint(tmp_path) == seen[-1]
 
 
+def test_drawings_are_named_by_the_headings_above_them_where_they_have_no_name() -> None:
+    from docutils import nodes
+
+    named, plain, outside = nodes.image(alt="a cat"), nodes.image(), nodes.image()
+    inner = nodes.section("", nodes.title(text="Curves"), nodes.container("", plain), named)
+    page = nodes.section("", nodes.title(text="Figure 5"), inner)
+    document = nodes.document(None, None, outside, page)
+    extension("book_alt").describe(None, document)
+    assert plain["alt"] == "Drawing: Figure 5 / Curves"
+    assert named["alt"] == "a cat" and "alt" not in outside
+
+
 def test_mathjax_is_there_to_be_copied() -> None:
     pytest.importorskip("jupyter_book")
     assert extension("book_offline").packaged_mathjax().stat().st_size > 10**6

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
 import softshare as ss
 
@@ -44,6 +45,27 @@ def half_shared():
     return ss.share(linears(), groups=[["0", "1"]])
 
 
+class Gated(nn.Sequential):
+    """A sequence with a weight of its own."""
+
+    def __init__(self):
+        super().__init__(nn.Linear(4, 4))
+        self.mix = nn.Parameter(torch.randn(4, 4))
+
+
+def normed():
+    return nn.Sequential(*[weight_norm(nn.Linear(4, 4)) for _ in range(2)])
+
+
+def tables(kind, **options):
+    return lambda: nn.ModuleList([kind(5, 4, **options) for _ in range(2)])
+
+
+def lazy():
+    return nn.Sequential(nn.LazyLinear(4), nn.LazyLinear(4))
+
+
+FOLDED = "This model is folded already; take the one that it was made from"
 CONV = nn.Conv2d(3, 3, 3)
 REFUSED = {
     "nothing equal": (lambda: nn.Sequential(nn.Linear(2, 3)), {}, "two or more weights of equal"),
@@ -68,8 +90,57 @@ REFUSED = {
     "no weight": (
         lambda: nn.Sequential(nn.ReLU(), nn.Linear(2, 2)),
         {"groups": [["0", "1"]]},
-        "called '0' in this model; it has 1",
+        "'0' is a ReLU, which has no parameters",
     ),
+    "no parameters": (nn.ReLU, {"groups": [["0", "1"]]}, "called '0' in this model; it has none"),
+    "attention": (
+        lambda: nn.ModuleList([nn.MultiheadAttention(4, 2) for _ in range(2)]),
+        {"groups": [["0", "1"]]},
+        r"'0' is a MultiheadAttention without a parameter called weight; .*: 0\.in_proj_weight, ",
+    ),
+    "a stage": (
+        lambda: nn.Sequential(linears(5), linears(5)),
+        {"groups": [["0", "1"]]},
+        r"'0' is a Sequential without .*: 0\.0\.weight, .*, \.\.\.",
+    ),
+    "parametrised": (
+        normed,
+        {},
+        "none that are free.* The weights of 0, 1 are computed, by a parametrization or a hook",
+    ),
+    "parametrised by name": (
+        normed,
+        {"groups": [["0", "1"]]},
+        r"without a parameter called weight; .*0\.parametrizations\.weight\.original1",
+    ),
+    "lazy": (lazy, {}, "none that are free.* 0, 1 have no shape yet: run an example"),
+    "lazy by name": (
+        lazy,
+        {"groups": [["0", "1"]]},
+        "'0' belongs to a LazyLinear, which has no shape yet; run an example through it",
+    ),
+    "in a container": (
+        lambda: nn.ModuleList([Gated(), Gated()]),
+        {"groups": [["0.mix", "1.mix"]]},
+        r"'0\.mix' belongs to the container Gated, .* in a module of its own",
+    ),
+    "renormalised": (
+        tables(nn.Embedding, max_norm=1.0),
+        {"groups": [["0", "1"]]},
+        "'0' belongs to an Embedding with max_norm, which writes into its weight",
+    ),
+    "sparse gradient": (
+        tables(nn.EmbeddingBag, sparse=True),
+        {"groups": [["0", "1"]]},
+        "'0' belongs to an EmbeddingBag with sparse=True.* build it with sparse=False",
+    ),
+    "a scalar": (
+        lambda: nn.ParameterList([torch.ones(()), torch.ones(())]),
+        {"groups": [["0", "1"]]},
+        "'0' is a single number",
+    ),
+    "folded": (lambda: ss.fold(linears()), {}, FOLDED),
+    "folded in part": (lambda: nn.Sequential(ss.fold(linears()), linears()), {}, FOLDED),
     "many": (lambda: linears(9), {"groups": [["a", "b"]]}, r"0, 1, 2, 3, 4, 5, 6, 7, \.\.\."),
     "a name": (linears, {"groups": "0"}, "list of lists of names, .* got '0'"),
     "names": (linears, {"groups": ["0", "1"]}, r"got \['0', '1'\]"),
@@ -118,6 +189,27 @@ def test_refused_with_a_sentence_and_nothing_changed(build, arguments, sentence)
     assert list(values) == list(net.state_dict())
 
 
+@pytest.mark.parametrize("templates", [1, None])
+@pytest.mark.parametrize("ask", [ss.groups, ss.lsm, ss.recurrence_penalty, ss.Explorer, ss.unshare])
+def test_a_folded_model_has_no_groups(ask, templates):
+    folded = ss.fold(ss.share(linears(), templates), threshold=1)  # all layers tied, or none
+    with pytest.raises(ValueError, match=FOLDED):
+        ask(folded)
+
+
+def test_lazy_and_parametrised_layers_stay_out_of_the_found_groups():
+    net = nn.Sequential(*linears(2), weight_norm(nn.Linear(4, 4)), nn.LazyLinear(4))
+    assert ss.groups(net) == {"Linear 4x4": ["0", "1"]}
+    assert ss.share(net, 1)(torch.ones(2, 4)).shape == (2, 4)
+
+
+def test_what_a_parametrised_weight_is_computed_from_can_be_shared():
+    net, x = normed(), torch.randn(2, 4)
+    before = net(x)
+    ss.share(net, groups=[[f"{i}.parametrizations.weight.original1" for i in range(2)]])
+    torch.testing.assert_close(net(x), before)
+
+
 def test_a_plain_model_cannot_be_unshared():
     with pytest.raises(ValueError, match="needs a model with shared layers; this one has none"):
         ss.unshare(linears())
@@ -132,3 +224,17 @@ def test_a_shared_weight_cannot_be_assigned():
     net[1].bias = nn.Parameter(torch.ones(4))  # all else can
     assert net.state_dict()["1.bias"].sum() == 4
     ss.unshare(net)[1].weight = nn.Parameter(torch.zeros(4, 4))
+
+
+def test_a_shared_layer_cannot_be_reset():
+    net = ss.share(linears(), 2)
+    before = copy.deepcopy(net.state_dict())
+    with pytest.raises(RuntimeError, match=r"Linear cannot reset weights .* before share\(\), or"):
+        net[1].reset_parameters()
+    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
+    pair = nn.ModuleList([nn.MultiheadAttention(4, 2) for _ in range(2)])
+    ss.share(pair, groups=[["0.in_proj_weight", "1.in_proj_weight"]])
+    with pytest.raises(RuntimeError, match="MultiheadAttention cannot reset"):
+        pair[0]._reset_parameters()
+    ss.unshare(pair)[0]._reset_parameters()
+    ss.unshare(net)[1].reset_parameters()

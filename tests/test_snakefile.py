@@ -57,6 +57,13 @@ def test_a_table_trains_every_row_on_every_set_with_every_seed(tmp_path: Path) -
     assert len(set(trained)) == len(trained)
 
 
+def test_figure_3_has_its_networks_on_both_of_its_sets(tmp_path: Path) -> None:
+    trained = re.findall(r"-m softshare train (.+)", plan(tmp_path, "figure3"))
+    for model in paper.models("figure3"):
+        for data in ("cifar10", "cifar100"):
+            assert f"{model} --data {data} --profile paper" in trained
+
+
 def test_a_recorded_run_is_not_trained_and_settings_reach_every_job(tmp_path: Path) -> None:
     settings = ["--config", "profile=fast", "seeds=2", "cifar10=cifar10-jpeg", "--"]
     recipe = for_profile("swrn-40-8-8", "cifar10-jpeg", "fast", seed=1)

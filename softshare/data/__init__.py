@@ -7,15 +7,14 @@ import re
 import warnings
 from pathlib import Path
 
-import numpy as np
-
 from softshare.data import image_cache
 from softshare.data.archives import SUFFIXES, fingerprint, stem
 from softshare.data.augmentation import augment, normalise
 from softshare.data.cifar import NAMES as OFFICIAL
 from softshare.data.cifar import import_cifar, load_cifar
+from softshare.data.digits import load_digits
 from softshare.data.image_folder import read_image_folder
-from softshare.data.image_set import ImageSet, Splits, image_sets
+from softshare.data.image_set import ImageSet, image_sets
 from softshare.data.image_stream import IMAGENET
 from softshare.paths import data_root
 
@@ -52,14 +51,35 @@ def load(name: str, root: Path | None = None, download: bool = True) -> tuple[Im
     if name in OFFICIAL:
         return image_sets(name, load_cifar(name, root, download))
     if name == "digits":
-        return image_sets(name, _digits())
-    looks_like_path = os.path.basename(name) != name or name.lower().endswith(SUFFIXES)
-    if name not in PINNED and (looks_like_path or os.path.exists(name)):
+        return image_sets(name, load_digits())
+    if name not in PINNED and _is_path(name):
         path = _existing(name)
         digest = fingerprint(path)
         pinned = {sha256: known for known, sha256 in PINNED.items()}
         return _decoded(pinned.get(digest, stem(path)), path, digest, root)
     return _registered(name, root)
+
+
+def require(name: str, root: Path | None = None) -> None:
+    """Refuses a set that `load` has never heard of, without reading any.
+
+    Raises:
+        ValueError: The name is unknown.
+        FileNotFoundError: The path leads nowhere.
+
+    Example:
+        >>> require("digits")
+        >>> require("digit")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        ValueError: an image set is one of cifar10, cifar100, digits, cifar10-jpeg, a name ...
+    """
+    if name in (*IN_MEMORY, IMAGENET):
+        return
+    if _is_path(name):
+        _existing(name)
+    elif not _caches(name, data_root() if root is None else Path(root)):
+        raise _unknown(name)
 
 
 def register(
@@ -127,7 +147,6 @@ def _decoded(
 
 def _registered(name: str, root: Path) -> tuple[ImageSet, ImageSet]:
     """Read a set by the name it was registered under."""
-    command = f"`python -m softshare data {name} --from ARCHIVE`"
     caches = _caches(name, root)
     if len(caches) > 1:
         raise ValueError(
@@ -139,12 +158,26 @@ def _registered(name: str, root: Path) -> tuple[ImageSet, ImageSet]:
     if caches or name in PINNED:
         archive = f"the archive of sha256 {PINNED[name]}" if name in PINNED else "its archive"
         raise FileNotFoundError(
-            f"{name} is not in {root / 'cache'}; import {archive} with {command}"
+            f"{name} is not in {root / 'cache'}; import {archive} with {_import(name)}"
         )
-    raise ValueError(
-        f"an image set is one of {', '.join(IN_MEMORY)}, a name imported with {command}, or the "
-        f"path of a folder or archive with train/ and test/ inside, got {name!r}"
+    raise _unknown(name)
+
+
+def _unknown(name: str) -> ValueError:
+    return ValueError(
+        f"an image set is one of {', '.join(IN_MEMORY)}, a name imported with {_import(name)}, or "
+        f"the path of a folder or archive with train/ and test/ inside, got {name!r}"
     )
+
+
+def _import(name: str) -> str:
+    return f"`python -m softshare data {name} --from ARCHIVE`"
+
+
+def _is_path(name: str) -> bool:
+    """Whether a name has the look of a path, or a file or folder is there."""
+    named = os.path.basename(name) == name and not name.lower().endswith(SUFFIXES)
+    return not named or os.path.exists(name)
 
 
 def _caches(name: str, root: Path) -> list[Path]:
@@ -167,20 +200,3 @@ def _mismatch(name: str, path: Path, digest: str, wanted: str | None) -> str:
         f"{name!r} is the archive with sha256 {wanted}, but {path} {found}; fetch the archive "
         f"again, or give another set another name"
     )
-
-
-def _digits() -> Splits:
-    """scikit-learn's digits; every fifth of a class is held out, as no seed need outlive numpy."""
-    try:
-        from sklearn.datasets import load_digits
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "digits come with scikit-learn, which is not installed; pip install scikit-learn"
-        ) from error
-    bunch = load_digits()
-    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None]  # (N, 1, 8, 8)
-    labels = bunch.target.astype(np.int64)
-    rank = np.tril(labels[:, None] == labels).sum(1) - 1  # of an image within its class
-    held_out = rank % 5 == 2
-    train, test = ((images[mask], labels[mask]) for mask in (~held_out, held_out))
-    return Splits(tuple(str(n) for n in bunch.target_names), train, test)

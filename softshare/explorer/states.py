@@ -15,7 +15,8 @@ from softshare.folding import Folding, foldings
 from softshare.models import build
 from softshare.records import Run
 from softshare.records.naming import label
-from softshare.sharing import banks
+from softshare.sharing import banks, groups
+from softshare.sharing.refusals import first_step
 from softshare.sharing.similarity import chance_level, similarity
 
 _SAME = 2e-6  # measured thresholds have six decimals
@@ -122,14 +123,13 @@ def _of_model(net: nn.Module) -> Network:
     found = banks(net)
     if not found:
         raise ValueError(
-            "The explorer shows soft-shared networks; this model shares nothing. Call share() "
-            "first."
+            f"The explorer shows soft-shared networks; this model shares nothing. {first_step(net)}"
         )
     alpha = {g: bank.coefficients.detach().float().cpu() for g, bank in found.items()}
-    names = {g: list(bank.layers) for g, bank in found.items()}
+    names = groups(net)
     sizes = {g: bank.templates.numel() // bank.coefficients.shape[1] for g, bank in found.items()}
     parameters = sum(p.numel() for p in net.parameters())
-    levels = {g: chance(*A.shape, "orthogonal") for g, A in alpha.items()}
+    levels = {g: chance(*A.shape, found[g].init) for g, A in alpha.items()}
     now = _moment("now", alpha, names, sizes, parameters, None, ())
     return Network(type(net).__name__, "as it stands", "", parameters, levels, [now])
 
@@ -150,10 +150,21 @@ def _moment(
         now = {g: [f for f in found if f.threshold >= t][-1] for g, found in every.items()}
         kept = sum(f.parameters(sizes[g]) for g, f in now.items())
         size = parameters - unfolded + kept
-        near = [m for m in measured if abs(m["threshold"] - t) < _SAME and m["parameters"] == size]
-        scores = min(near, key=lambda m: abs(m["threshold"] - t), default={})
-        states.append(State(t, now, size, scores))
+        states.append(State(t, now, size, at(measured, t, size)))
     return Moment(name, {g: similarity(A) for g, A in alpha.items()}, score, states)
+
+
+def at(
+    measured: Sequence[Mapping[str, float]], threshold: float, parameters: int | None = None
+) -> Mapping[str, float]:
+    """The measured folding at a threshold, of a record's list; empty where there is none.
+
+    Thresholds may be a last decimal apart: of those near it the nearest, and only one with so
+    many parameters where these are given, for old records tied at 1 what is nearly so.
+    """
+    near = [m for m in measured if abs(m["threshold"] - threshold) < _SAME]
+    same = [m for m in near if parameters in (None, m["parameters"])]
+    return min(same, key=lambda m: abs(m["threshold"] - threshold), default={})
 
 
 def _tensors(alpha: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -174,4 +185,4 @@ def chance(layers: int, templates: int, init: str) -> float:
     return chance_level(layers, templates, init) if layers > 1 else 0.0
 
 
-__all__ = ["Moment", "Network", "State", "chance", "network"]
+__all__ = ["Moment", "Network", "State", "at", "chance", "network"]

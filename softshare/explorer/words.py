@@ -51,6 +51,15 @@ class Words:
             "-", "\N{MINUS SIGN}"
         )
 
+    def unfolded(self, moment: Moment) -> str:
+        """The score before folding; empty where there is none."""
+        if moment.score is None:
+            return ""
+        text, again = self.score(moment.score), self.network.metric + "_recalibrated"
+        if again in moment.states[0].measured:
+            text += f"; recalibrated {self.score(moment.states[0].measured[again])}"
+        return text
+
     def folded(self, state: State) -> str:
         """The score after folding."""
         metric = self.network.metric
@@ -71,7 +80,7 @@ class Words:
             "change": self.change(state),
             "share": f"{state.parameters / self.network.parameters:.4f}",
             "metric": self.metric,
-            "score": "" if moment.score is None else self.score(moment.score),
+            "score": self.unfolded(moment),
             "folded": self.folded(state),
         }
 

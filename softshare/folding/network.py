@@ -16,9 +16,9 @@ from softshare.folding.output_gap import gaps, measured, outputs_of, outputs_of_
 from softshare.folding.report import GroupReport, Report
 from softshare.model_file import serialised_size
 from softshare.sharing import banks, unshare
-from softshare.sharing.bank import TemplateBank, mix
+from softshare.sharing.bank import mix
 from softshare.sharing.grouping import Member, find_groups, resolve_groups
-from softshare.sharing.shared_weights import SharedWeights
+from softshare.sharing.shared_groups import layer_names
 
 
 def fold(
@@ -142,21 +142,9 @@ class _Source:
 
 
 def _shared_sources(net: nn.Module) -> list[_Source]:
-    names: dict[TemplateBank, dict[int, str]] = {}
-    for path, module in net.named_modules():
-        if isinstance(module, SharedWeights):
-            for name, (bank, layer) in module._slots.items():
-                owner = [path] if path else []
-                label = path if path and name == "weight" else ".".join([*owner, name])
-                names.setdefault(bank, {})[layer] = label
+    names = layer_names(net)
     return [
-        _Source(
-            label,
-            [names[bank][layer] for layer in range(len(bank.layers))],
-            bank.coefficients.detach(),
-            bank.templates.detach(),
-            True,
-        )
+        _Source(label, names[label], bank.coefficients.detach(), bank.templates.detach(), True)
         for label, bank in banks(net).items()
     ]
 

@@ -10,6 +10,7 @@ from torch import nn
 from softshare.models.path_network import PathNetwork
 from softshare.models.wide_resnet import WideResNet
 from softshare.sharing import share
+from softshare.sharing.initialisation import check_init
 
 _WRN = re.compile(r"(?P<soft>s?)wrn-(?P<depth>\d+)-(?P<width>\d+)(?:-(?P<k>\d+))?")
 
@@ -17,7 +18,7 @@ _WRN = re.compile(r"(?P<soft>s?)wrn-(?P<depth>\d+)-(?P<width>\d+)(?:-(?P<k>\d+))
 def build(
     name: str,
     num_classes: int | None = None,
-    in_channels: int = 3,
+    in_channels: int | None = None,
     dropout: float = 0.0,
     init: str = "orthogonal",
 ) -> nn.Module:
@@ -32,15 +33,17 @@ def build(
     Args:
         name: one of the forms above, such as ``"swrn-28-10-2"``.
         num_classes: outputs of a classifier, 1 or more. Default 10, and 1000 for depth 50.
-        in_channels: channels of the images, 1 or more. Default 3.
+        in_channels: channels of the images, 1 or more. Default 3; those of the shortest-path
+            task have 2.
         dropout: in [0, 1), between the convolutions of a block; the paper's starred rows use 0.3.
-        init: start of the coefficients, as in `share`.
+        init: start of the coefficients, as in `share`; a plain model has none.
 
     Returns:
         The model, its weights freshly drawn from PyTorch's global generator.
 
     Raises:
-        ValueError: an unknown name, or a number out of range.
+        ValueError: an unknown name or init, a number out of range, or one that the model has no
+            use for.
 
     Example:
         >>> net = build("swrn-28-1-2", num_classes=100)
@@ -51,7 +54,13 @@ def build(
         ...
         ValueError: Models are named wrn-L-w, swrn-L-w[-k], cnn, scnn or scnn-r; got 'resnet'.
     """
+    check_init(init)
     if name in ("cnn", "scnn", "scnn-r"):
+        if num_classes is not None or in_channels not in (None, 2):
+            raise ValueError(
+                "The networks of Section 4.4 take 2 channels and return 1, no classes; got "
+                f"num_classes={num_classes}, in_channels={in_channels}."
+            )
         if dropout:
             raise ValueError(f"The networks of Section 4.4 have no dropout; got {dropout}.")
         net: Any = PathNetwork()
@@ -61,6 +70,7 @@ def build(
         raise ValueError(
             f"Models are named wrn-L-w, swrn-L-w[-k], cnn, scnn or scnn-r; got {name!r}."
         )
+    in_channels = 3 if in_channels is None else in_channels
     depth, width = int(match["depth"]), int(match["width"])
     if depth == 50:
         net = _imagenet(width, 1000 if num_classes is None else num_classes, in_channels, dropout)

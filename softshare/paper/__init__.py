@@ -14,7 +14,7 @@ from softshare.paper.matching import Recorded
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Fact", "compare", "fact", "facts", "load", "models", "rows", "value"]
+__all__ = ["Fact", "compare", "fact", "facts", "load", "models", "rows", "sets", "value"]
 
 
 def value(path: str) -> Any:
@@ -107,13 +107,34 @@ def models(figure: str) -> list[str]:
         >>> models("figure5"), models("figure6"), models("figure1")
         (['cnn', 'scnn', 'scnn-r'], ['swrn-40-8-8'], [])
     """
+    return _several(figure, "models", "model")
+
+
+def sets(figure: str) -> list[str]:
+    """The data sets that the networks of a figure are trained on; none where it names none.
+
+    Args:
+        figure: "figure1" to "figure8".
+
+    Raises:
+        ValueError: No such figure.
+
+    Example:
+        >>> sets("figure3"), sets("figure6"), sets("figure5")
+        (['cifar10', 'cifar100'], ['cifar10'], [])
+    """
+    return _several(figure, "sets", "data")
+
+
+def _several(figure: str, many: str, one: str) -> list[str]:
+    """What a figure has several of, or one."""
     known = read()[0]["figures"]
     if figure not in known:
         raise ValueError(f"the paper's figures are {', '.join(known)}; got {figure!r}")
     shown = known[figure]
-    if "models" in shown:
-        return list(shown["models"]["value"])
-    return [shown["model"]["value"]] if "model" in shown else []
+    if many in shown:
+        return list(shown[many]["value"])
+    return [shown[one]["value"]] if one in shown else []
 
 
 def compare(runs: Iterable[Recorded], table: str) -> pd.DataFrame:

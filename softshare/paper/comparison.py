@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NO_ROW = "not a row of the paper"
+FLOOR, CAP = 0.1, 0.3  # percentage points
+ERRORS = 2  # standard errors
 COLUMNS = (
     *("row", "data", "metric", "paper", "unit", "ours", "spread", "n", "difference", "verdict"),
-    *("why", "profile", "variant", "model", "stands_in_for", "quoted", "confidence"),
+    *("why", "profile", "epochs", "settings", "variant", "model", "stands_in_for", "quoted"),
+    *("confidence", "note", "printed_parameters", "parameters", "gpu_days"),
 )
 
 
@@ -48,9 +51,25 @@ def verdict(difference: float, spread: float, n: int) -> str:
         >>> verdict(0.4, 2.0, 2)
         'not reproduced'
     """
-    band = 0.1 if math.isnan(spread) else min(0.3, max(0.1, 2 * spread / math.sqrt(n)))
+    error = 0.0 if math.isnan(spread) else spread / math.sqrt(n)
+    band = min(CAP, max(FLOOR, ERRORS * error))
     distance = abs(difference) - 1e-9  # 4.1 - 4.0 is a little more than 0.1 in binary
-    return "reproduced" if distance <= band else "close" if distance <= 0.3 else "not reproduced"
+    return "reproduced" if distance <= band else "close" if distance <= CAP else "not reproduced"
+
+
+def rule() -> str:
+    """The rule of `verdict` in a sentence.
+
+    Example:
+        >>> print(rule())  # doctest: +ELLIPSIS
+        A verdict says ... *reproduced* is within 2 standard errors of our mean ...
+    """
+    return (
+        "A verdict says how far our mean lies from the paper's number, above or below, where the "
+        "paper's own setting was run on the paper's own data, and nowhere else: *reproduced* is "
+        f"within {ERRORS} standard errors of our mean (at least {FLOOR} points, all that a single "
+        f"run has, and at most {CAP}), *close* within {CAP} points, *not reproduced* beyond."
+    )
 
 
 def frame(runs: Iterable[Recorded], name: str, document: dict[str, Any]) -> pd.DataFrame:
@@ -67,9 +86,11 @@ def frame(runs: Iterable[Recorded], name: str, document: dict[str, Any]) -> pd.D
         mean over seeds; `spread`, their sample standard deviation, NaN at n = 1; `n`;
         `difference`, ours minus the paper's; `verdict`, that of `verdict` if the paper's own
         setting was run on its own data, else "not comparable", and "not attempted" without a run;
-        `why`, in words; `profile`; `variant`, the data set that was trained on; `model`, trained
-        or to be trained; `stands_in_for`, the row whose model it is at another width; `quoted` and
-        `confidence` of the paper's number.
+        `why`, in words; `profile` and `epochs`, 0 without a run; `settings`, in what else the
+        training leaves the paper's; `variant`, the data set that was trained on; `model`, trained
+        or to be trained; `stands_in_for`, the row whose model it is at another width; `quoted`,
+        `confidence` and `note` of the paper's number; `printed_parameters`, such as "36M", and
+        `parameters`, exact, NaN for networks that are not ours; `gpu_days` as printed, else NaN.
         A run of another model or data set has row "not a row of the paper" and no paper value.
 
     Raises:
@@ -86,7 +107,8 @@ def frame(runs: Iterable[Recorded], name: str, document: dict[str, Any]) -> pd.D
     lines = []
     for row in table["rows"]:
         for key, about in columns.items():
-            printed = _printed(row, key, about)
+            size = document["counts"]["models"].get(row["model"], {}).get(about["data"], math.nan)
+            printed = _printed(row, key, about) | {"parameters": size}
             own = [
                 _ours(runs, about["metric"], settings, {about["data"]}, row)
                 for where, runs in groups
@@ -114,6 +136,9 @@ def _printed(row: dict[str, Any], key: str, about: dict[str, Any]) -> dict[str, 
         "stands_in_for": "",
         "quoted": row["quoted"],
         "confidence": "medium" if key in row.get("unclear", ()) else "high",
+        "note": row.get("note", "") if key in row.get("unclear", [key]) else "",
+        "printed_parameters": row["printed_parameters"],
+        "gpu_days": row["values"].get("gpu_days", math.nan),
     }
 
 
@@ -127,14 +152,19 @@ def _unprinted(where: Place, run: Recorded) -> dict[str, Any]:
         "stands_in_for": where.row["row"] if where.row else "",
         "quoted": False,
         "confidence": "",
+        "note": "",
+        "printed_parameters": "",
+        "parameters": run.model.get("parameters", math.nan),
+        "gpu_days": math.nan,
     }
 
 
 def _missing(printed: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
     ours = dict.fromkeys(("ours", "spread", "difference"), math.nan)
     why = "no run" if row["model"] else "another family, which this project does not build"
-    blank = {"n": 0, "why": why, "profile": "", "variant": "", "model": row["model"] or ""}
-    return {**printed, **ours, **blank, "verdict": "not attempted"}
+    blank = dict.fromkeys(("profile", "settings", "variant"), "") | {"n": 0, "epochs": 0}
+    about = {"why": why, "model": row["model"] or "", "verdict": "not attempted"}
+    return {**printed, **ours, **blank, **about}
 
 
 def _ours(
@@ -146,6 +176,7 @@ def _ours(
 ) -> dict[str, Any]:
     recipe, results = runs[0].recipe, [run.result[metric] for run in runs]
     why = departures(recipe, settings)
+    own = [words for words in why if not words.startswith("epochs ")]
     if recipe.profile != "paper":
         why.insert(0, f"profile {recipe.profile}")
     if variant(runs[0]) not in official:
@@ -153,6 +184,7 @@ def _ours(
     cutout = row["options"].get("cutout", 0) if row else recipe.cutout
     if recipe.cutout != cutout:
         why.insert(0, f"cutout {recipe.cutout}, not {cutout}")
+        own.insert(0, why[0])
     if row is None:
         why.insert(0, "the paper has no such row")
     elif row["model"] != recipe.model:
@@ -163,6 +195,8 @@ def _ours(
         "n": len(results),
         "why": "; ".join(why),
         "profile": recipe.profile,
+        "epochs": recipe.epochs,
+        "settings": ", ".join(words.partition(", not ")[0] for words in own),
         "variant": variant(runs[0]),
         "model": recipe.model,
     }

@@ -16,10 +16,12 @@ _USUAL = {"init": "orthogonal", "coefficients": "free"}
 
 
 class Recorded(Protocol):
-    """What is read of a run: recipe (a dataclass), data (name, checksum), result by measure."""
+    """What is read of a run: recipe (a dataclass), model, data (name, checksum), result."""
 
     @property
     def recipe(self) -> Any: ...
+    @property
+    def model(self) -> Any: ...
     @property
     def data(self) -> Any: ...
     @property
@@ -59,11 +61,12 @@ def place(run: Recorded, name: str, tables: dict[str, Any]) -> Place | None:
     """Where a run belongs in a table, None if it belongs in another one or nowhere.
 
     Its row has its model, dropout and cutout. A model that is in no row stands in for the row
-    that has its name but for the width, the nearest one ("wrn-28-1" for WRN 28-10), with a cutout
-    of any size if the row has one. Any other is shown without a row if the table has its dropout
-    and cutout, and its data set or a model of its kind and depth. A network that was folded and
-    tuned belongs in no table: it is another network than the one that its name names. Nor does a
-    variant of Appendix B.
+    that has its name but for the width ("wrn-28-1" for WRN 28-10), with a cutout of any size if
+    the row has one: of widths at which the table has another network to set it beside, else of
+    all, the nearest. Any other is shown without a row if a network of the table that this project
+    builds has its dropout and cutout, and the table its data set or a model of its kind and depth.
+    A network that was folded and tuned belongs in no table: it is another network than the one
+    that its name names. Nor does a variant of Appendix B.
     """
     recipe, table = run.recipe, tables[name]
     if tuned(recipe) or varied(recipe):
@@ -77,7 +80,11 @@ def place(run: Recorded, name: str, tables: dict[str, Any]) -> Place | None:
         return Place(row, own=False)
     if any(_stand_in(recipe, other) for other in others):
         return None
-    near = [row for row in table["rows"] if _options(row["options"]) == _trained(recipe)]
+    near = [
+        row
+        for row in table["rows"]
+        if row["model"] and _options(row["options"]) == _trained(recipe)
+    ]
     family = kind(recipe.model)[0].partition("*")[0]
     known = data_set(run) in [about["data"] for about in table["columns"].values()] or any(
         kind(row["model"])[0].startswith(family) for row in near
@@ -177,5 +184,11 @@ def _row(recipe: Any, table: dict[str, Any]) -> dict[str, Any] | None:
 
 def _stand_in(recipe: Any, table: dict[str, Any]) -> dict[str, Any] | None:
     width = kind(recipe.model)[1]
+    widths = [kind(row["model"])[1] for row in table["rows"]]
     alike = [row for row in table["rows"] if stands_in(recipe, row)]
-    return min(alike, key=lambda row: abs(kind(row["model"])[1] - width), default=None)
+
+    def distance(row: dict[str, Any]) -> tuple[bool, int]:
+        other = kind(row["model"])[1]
+        return widths.count(other) < 2, abs(other - width)
+
+    return min(alike, key=distance, default=None)

@@ -35,7 +35,7 @@ def comparison(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         raise ValueError("There is nothing to compare: the table has no rows.")
     rows = (row for _, row in table.iterrows())
     lines = [_line_label(*each) for each in zip(rows, measures(table), strict=True)]
-    ax = ax or axes(7.0, 0.9 + 0.34 * len(lines))
+    ax = ax or axes(8.0, 1.2 + 0.34 * len(lines))
     places = range(len(lines))
     ax.scatter(table["paper"], places, marker="|", s=160, color="0.35", label="paper")
     shown = table["n"] > 0
@@ -51,7 +51,7 @@ def comparison(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_yticks(list(places), lines)
     ax.invert_yaxis()
     ax.set(xlabel="test error (%)")
-    ax.legend(frameon=False, loc="best")
+    ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)  # over no row
     ax.grid(axis="x", color="0.9")
     sns.despine(ax=ax)
     return ax
@@ -59,5 +59,6 @@ def comparison(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 def _line_label(row: Any, measure: str) -> str:
     words = [row["variant"] if row["n"] else row["data"], measure]
-    words += [row["profile"], f"n={row['n']}"] if row["n"] else []
+    if row["n"]:
+        words += [row["profile"], f"{row['epochs']} epochs", row["settings"], f"n={row['n']}"]
     return f"{row_label(row)} ({', '.join(filter(None, words))})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ _QUANTITIES = {
 
 
 def curves(runs: Sequence[Run], metric: str | None = None, ax: Axes | None = None) -> Axes:
-    """A metric against the epoch: one line a model, with the range over its seeds.
+    """A metric against the epoch: one line a model, with the range over its seeds as a band.
 
     Phases of a curriculum are told apart by vertical lines. Runs on several data sets or at
     several profiles have lines of their own.
@@ -85,6 +86,15 @@ def curves(runs: Sequence[Run], metric: str | None = None, ax: Axes | None = Non
         if phases[epoch] != phases[epoch - 1]:
             ax.axvline(epoch + 0.5, color="0.7", lw=1, zorder=0)
     ax.set(ylabel=_QUANTITIES.get(metric, metric))
-    ax.legend(title=None, frameon=False)
+    ax.legend(title=_band(names), title_fontsize="small", frameon=False)
     sns.despine(ax=ax)
     return ax
+
+
+def _band(names: Sequence[str]) -> str | None:
+    """What a line and its band are, where a model has several seeds."""
+    counts = sorted({*Counter(names).values()})
+    if counts[-1] == 1:
+        return None
+    n = str(counts[-1]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f"mean and range of {n} seeds"

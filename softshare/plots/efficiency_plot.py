@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from softshare.plots.axes import panels
@@ -11,13 +12,16 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+_MARKERS = ("o", "^", "D", "v", "P", "X")
+
 
 def efficiency(table: pd.DataFrame, ax: Sequence[Axes] | None = None) -> Sequence[Axes]:
     """Error against parameters on logarithmic axes, a panel a data set.
 
-    Points of one family, data variant, profile and source are joined. The paper's are hollow and
-    dotted, ours filled, with a bar of one standard deviation over seeds. A variant, such as
-    ``cifar10-jpeg``, stands in the panel of its original and is named in the legend.
+    Points of one family, data variant, schedule and source are joined. The paper's are hollow and
+    dotted, ours filled, with a bar of one standard deviation over seeds; a family has its colour,
+    a schedule its marker. A variant, such as ``cifar10-jpeg``, stands in the panel of its original
+    and is named in the legend.
 
     Args:
         table: as `softshare.results.efficiency.points` returns it.
@@ -47,6 +51,8 @@ def efficiency(table: pd.DataFrame, ax: Sequence[Axes] | None = None) -> Sequenc
         ax = panels(4.2 * len(sets), 4.6, columns=len(sets))
     families = list(dict.fromkeys(table["family"]))
     colours = dict(zip(families, sns.color_palette("colorblind", len(families)), strict=True))
+    schedules = dict.fromkeys(table["profile"][table["who"] == "ours"])
+    markers = dict(zip(schedules, cycle(_MARKERS), strict=False))
     for place, name in zip(ax, sets, strict=True):
         chosen = table[table["data"].str.partition("-")[0] == name]
         for keys, rows in chosen.groupby(["who", "family", "data", "profile"], sort=False):
@@ -57,13 +63,14 @@ def efficiency(table: pd.DataFrame, ax: Sequence[Axes] | None = None) -> Sequenc
                 rows["parameters"],
                 rows["error"],
                 yerr=rows["spread"].fillna(0) if ours else None,
-                fmt="s" if family == "other networks" else "o",
+                fmt=markers[profile] if ours else "s" if family == "other networks" else "o",
                 ls="" if family == "other networks" else "-" if ours else ":",
                 color=colours[family],
                 mfc=colours[family] if ours else "none",
                 label=f"{family} ({data}, {profile})" if ours else f"{family} (paper)",
             )
-        place.set(xscale="log", xlabel="parameters", title=name)
+        title = f"{name}, a demonstration" if name == "digits" else name
+        place.set(xscale="log", xlabel="parameters", title=title)
         place.xaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=12))
         place.xaxis.set_major_formatter(EngFormatter(sep=""))
         place.xaxis.set_minor_formatter(NullFormatter())

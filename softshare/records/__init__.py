@@ -30,7 +30,9 @@ class Run:
         result: the last entry of each metric's curve, never the best.
         coefficients: alpha by epoch (``"0"`` before training) and group, ``(L, k)``.
         folded: error of the network folded at each distinct threshold, where it was measured, by
-            `softshare.training.folded_error.measure`.
+            `softshare.training.folded_score.measure`.
+        folded_alone: of a network with several groups, the same with each of them folded by
+            itself, by group.
         weights: of the file beside the record that `softshare.records.weights.keep` wrote for a
             small network: ``sha256``, ``bytes``, and the metric of the network as rounded there.
         cost: ``seconds`` of training, of them ``processor_seconds`` in which a core worked on it,
@@ -52,6 +54,7 @@ class Run:
     result: dict[str, float] = field(default_factory=dict)
     coefficients: dict[str, dict[str, list[list[float]]]] = field(default_factory=dict)
     folded: list[dict[str, float]] = field(default_factory=list)
+    folded_alone: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     weights: dict[str, Any] = field(default_factory=dict)
     cost: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, Any] = field(default_factory=dict)

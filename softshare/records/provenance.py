@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from softshare import paper
-from softshare.paper.matching import kind
 from softshare.recipe import PATHS, Recipe, for_profile
 from softshare.records import Run
 
@@ -75,29 +73,13 @@ def own_settings(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def again(target: str, recipes: Sequence[Recipe]) -> str:
-    """The shell command that executes a notebook with the parameters that ask for these recipes.
-
-    A parameter in which they differ is left out, and all are where they differ in profile: a
-    notebook shows by itself what is recorded.
-
-    Example:
-        >>> again("table1", [for_profile("swrn-28-1-2", profile="smoke", seed=1)])
-        'papermill notebooks/table1.ipynb out.ipynb -k python3 -p profile smoke -p data digits \
--p seeds 2 -p k 2'
-    """
-    words = ["papermill", f"notebooks/{target}.ipynb", "out.ipynb", "-k", "python3"]
-    for name, value in _parameters(target, recipes).items():
-        words += ["-p", name, str(value)]
-    return shlex.join(words)
-
-
-def line(target: str, runs: Sequence[Run]) -> Text:
+def line(target: str, runs: Sequence[Run], again: Sequence[str] = ()) -> Text:
     """The line under a figure or table: notebook, runs, devices, commits, command.
 
     Args:
         target: name of the notebook, such as ``table1``.
         runs: those that the figure or table was made from.
+        again: the commands that make them again; several stand folded away below the line.
 
     Example:
         >>> print(line("table1", []))
@@ -111,21 +93,30 @@ def line(target: str, runs: Sequence[Run]) -> Text:
         seeds.setdefault(run.path.rpartition("/")[0], set()).add(run.seed)
     counts = sorted({len(s) for s in seeds.values()})
     n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return Text(
+    text = (
         f"*Made by {notebook} from {plural(len(runs), 'record')} below `data/runs/` "
         f"({_few(dict.fromkeys(path for path in seeds), '`')}), n = {n} a model; "
         f"{_few(_each(runs, lambda run: run.profile))} profile; "
-        f"{_few(_each(runs, lambda run: run.origin['device']))}; "
-        f"commit {_few(_each(runs, lambda run: run.origin['commit']), '`')}. "
-        f"Again: {_few(_commands(target, [run.recipe for run in runs]), '`')}.*"
+        f"{_few(_each(runs, lambda run: run.origin['device']))}{_mixed(runs)}; "
+        f"commit {_few(_each(runs, lambda run: run.origin['commit']), '`')}."
+    )
+    if len(again) < 2:
+        return Text(text + "".join(f" Again: `{command}`." for command in again) + "*")
+    commands = "\n".join(again)
+    return Text(
+        f"{text}*\n\n<details><summary>Again: {len(again)} commands</summary>\n\n"
+        f"```sh\n{commands}\n```\n\n</details>"
     )
 
 
 def table(runs: Sequence[Run]) -> pd.DataFrame:
-    """A row for each run: record, profile, data variant, device, duration, commit, date."""
+    """A row for each run: record, profile, data, device, precision, duration, commit, date."""
     import pandas as pd
 
-    columns = ("record", "profile", "data", "seed", "epochs", "device", "minutes", "commit", "date")
+    columns = (
+        *("record", "profile", "data", "seed", "epochs", "device", "precision", "minutes"),
+        *("commit", "date"),
+    )
     rows = [
         (
             f"data/runs/{run.path}",
@@ -134,6 +125,7 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
             run.seed,
             run.recipe.total_epochs,
             f"{run.origin['device']}, {run.origin['threads']} threads",
+            run.origin["precision"],
             round(run.cost["seconds"] / 60, 1),
             run.origin["commit"],
             run.origin["date"][:10],
@@ -143,41 +135,14 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _commands(target: str, recipes: Sequence[Recipe]) -> list[str]:
-    """The notebook's command, or one a recipe where these have settings it has no parameter for."""
-    expressible = {"seed", "epochs", "dropout", "cutout"}
-    expressible |= {"init", "coefficients"} if target == "appendix_b" else set()
-    if all(expressible >= set(own_settings(recipe)) for recipe in recipes):
-        return [again(target, recipes)]
-    return [command(recipe) for recipe in recipes]
-
-
-def _parameters(target: str, recipes: Sequence[Recipe]) -> dict[str, Any]:
-    """The notebook's parameters that ask for recipes, where these agree and defaults do not do."""
-    widths = {kind(recipe.model)[1] for recipe in recipes} - {0}
-    profiles = {recipe.profile for recipe in recipes}
-    values: dict[str, set[Any]] = {}
-    if len(profiles) == 1:
-        values = {
-            "profile": profiles,
-            "data": {recipe.data for recipe in recipes},
-            "width": widths,
-            "epochs": {own_settings(recipe).get("epochs", 0) for recipe in recipes},
-            "seeds": {1 + max(recipe.seed for recipe in recipes)},
-        }
-    usual: dict[str, Any] = {"data": PATHS, "epochs": 0, "seeds": 1}
-    if target.startswith("table"):
-        printed = [kind(row["model"]) for row in paper.rows(target) if row["model"]]
-        if widths <= ({1} if profiles == {"smoke"} else {width for _, width in printed}):
-            values.pop("width", None)
-        others = {kind(recipe.model)[0] for recipe in recipes} - {name for name, _ in printed}
-        values["k"] = {int(name.rpartition("-")[2]) for name in others if name.count("-") == 3}
-    single = {name: next(iter(found)) for name, found in values.items() if len(found) == 1}
-    return {name: value for name, value in single.items() if value != usual.get(name)}
-
-
 def _each(runs: Sequence[Run], of: Any) -> dict[Any, None]:
     return dict.fromkeys(of(run) for run in runs)
+
+
+def _mixed(runs: Sequence[Run]) -> str:
+    """The precisions of the runs, where there are several."""
+    found = _each(runs, lambda run: run.origin["precision"])
+    return f", in {' and '.join(found)}" if len(found) > 1 else ""
 
 
 def _few(values: Iterable[Any], mark: str = "") -> str:

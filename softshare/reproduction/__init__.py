@@ -14,14 +14,19 @@ from softshare.records import Run, provenance
 from softshare.records.naming import label
 from softshare.records.provenance import Text, bullets
 from softshare.reproduction import display, overview
+from softshare.reproduction.again import again
 from softshare.reproduction.showcase import showcase
 from softshare.results import (
+    curriculum_claims,
     efficiency,
     findings,
     folding_claims,
     folding_results,
+    folding_sentences,
     patterns,
-    variant_results,
+    settling,
+    table_claims,
+    variant_claims,
 )
 from softshare.results.curriculum import curve_sentences, phase_scores
 from softshare.results.foremost import foremost
@@ -40,12 +45,14 @@ class Reproduction:
         runs: records, best profile first.
         missing: recipes of the paper that nobody has trained yet.
         trained: paths of the records that were made just now.
+        lacking: recipes asked for by parameters that have no record.
     """
 
     target: str
     runs: list[Run] = field(default_factory=list)
     missing: list[Recipe] = field(default_factory=list)
     trained: list[str] = field(default_factory=list)
+    lacking: list[Recipe] = field(default_factory=list)
 
     def table(self) -> pd.DataFrame:
         """The paper's numbers beside ours, by `softshare.compare`; for the tables."""
@@ -55,13 +62,18 @@ class Reproduction:
         """The same for reading, by `softshare.reproduction.overview.summary`."""
         return overview.summary(self.table())
 
+    def notes(self) -> Text:
+        """What the words of the summary take, by `softshare.reproduction.overview.notes`."""
+        return bullets(overview.notes(self.target))
+
     def provenance(self) -> pd.DataFrame:
         """A row for each run, by `softshare.records.provenance.table`."""
         return provenance.table(self.runs)
 
     def source(self, runs: Sequence[Run] | None = None) -> Text:
         """The line under a figure or table, by `softshare.records.provenance.line`."""
-        return provenance.line(self.target, self.runs if runs is None else runs)
+        runs = self.runs if runs is None else runs
+        return provenance.line(self.target, runs, again(self.target, [run.recipe for run in runs]))
 
     def show(self, what: Any, runs: Sequence[Run] | None = None, digits: int = 2) -> None:
         """Shows a figure or table of `runs`, all by default, with its line of provenance."""
@@ -106,6 +118,10 @@ class Reproduction:
         """Numbers of these LSMs, by `softshare.results.patterns.patterns`."""
         return patterns.patterns(self.best(), epochs)
 
+    def settling(self) -> pd.DataFrame:
+        """When these LSMs became those of the end, by `softshare.results.settling.table`."""
+        return settling.table(self.best())
+
     def explore(self) -> None:
         """Shows the explorer of each network that `softshare.reproduction.showcase` picks."""
         shown = showcase(self.runs)
@@ -118,8 +134,14 @@ class Reproduction:
         """How far each network folds, by `softshare.results.folding_results.summary`."""
         return folding_results.summary(self.runs)
 
-    def claims(self) -> pd.DataFrame:
-        """What the paper's folded network does, and ours, by `softshare.results.folding_claims`."""
+    def claims(self) -> pd.DataFrame | Text:
+        """What the paper's networks do, and ours: folded (Figures 4 and 6), or learning (5).
+
+        By `softshare.results.folding_claims` a table, by `softshare.results.curriculum_claims`
+        sentences.
+        """
+        if self.target == "figure5":
+            return bullets(curriculum_claims.sentences(self.best()))
         return folding_claims.table(self.runs, self.target)
 
     def foremost(self) -> list[Run]:
@@ -135,16 +157,18 @@ class Reproduction:
         if self.target == "figure5":
             return bullets(curve_sentences(self.best()))
         if self.target == "folding":
-            return bullets(folding_results.sentences(self.runs))
+            return bullets(folding_sentences.sentences(self.runs))
         if self.target == "appendix_b":
-            return bullets(variant_results.variant_sentences(self.runs))
+            return bullets(variant_claims.variant_sentences(self.runs))
         if self.target == "figure3":
             return bullets(efficiency.efficiency_sentences(self.runs))
         if self.target in ("figure4", "figure6"):
             return bullets(folding_claims.sentences(self.runs, self.target))
+        if self.target == "figure8":
+            return bullets(settling.sentences(self.best()))
         if self.target.startswith("figure"):
             return bullets(patterns.pattern_sentences(self.best()))
-        return bullets(findings.table_sentences(self.runs, self.target))
+        return bullets(table_claims.table_sentences(self.runs, self.target))
 
     def commands(self) -> list[str]:
         """The commands that fill what is missing."""
@@ -152,7 +176,7 @@ class Reproduction:
 
     def sentences(self) -> list[str]:
         """What is shown here and what is not, by `softshare.reproduction.overview.sentences`."""
-        return overview.sentences(self.runs, self.missing, self.trained)
+        return overview.sentences(self.runs, self.missing, self.trained, self.lacking)
 
     def __str__(self) -> str:
         return "\n".join(self.sentences())

@@ -8,12 +8,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from softshare.data import require
 from softshare.paper.matching import PROFILES
 from softshare.recipe import Recipe
 from softshare.records import Run, load_runs
 from softshare.records.provenance import own_settings
 from softshare.reproduction import Reproduction
 from softshare.reproduction.plan import Plan
+from softshare.results.efficiency import drawn
 from softshare.training import train as train_run
 
 
@@ -79,6 +81,7 @@ def reproduce(
 
     Raises:
         ValueError: an unknown target, parameter or value.
+        FileNotFoundError: a path as data set that leads nowhere.
 
     Example:
         >>> print(reproduce("figure5", train=False, runs="no/such/folder"))
@@ -99,17 +102,28 @@ width and train.
     if not isinstance(train, bool):
         raise ValueError(f"train is True or False; got {train!r}.")
     plan = Plan(target, k, profile, data, seeds, epochs, width)
-    recorded = [run for run in load_runs(runs) if plan.concerns(run)]
+    before = load_runs(runs)
+    if data != "auto" and not any(plan.on_asked(run) for run in before):
+        require(data)
+    recorded = [run for run in before if plan.concerns(run)]
     train = train and not os.environ.get("SOFTSHARE_BOOK")
     new: list[Run] = []
-    if train and (plan.asks() or not plan.complete(recorded)):
-        paths = {run.path for run in recorded}
-        made = [_train(recipe, plan, runs) for recipe in plan.recipes()]
-        new = [run for run in made if run.path not in paths]
+    lacking: list[Recipe] = []
+    due = plan.asks() or not plan.complete(recorded)
+    if due and (train or plan != Plan(target)):
+        paths = {run.path for run in before}
+        asked = plan.recipes()
+        if train:
+            made = [_train(recipe, plan, runs) for recipe in asked]
+            new = [run for run in made if run.path not in paths]
+        else:
+            lacking = [recipe for recipe in asked if recipe.path not in paths]
     shown = [run for run in recorded + new if plan.shows(run)]
+    if target == "figure3" and not new:
+        shown = drawn(shown)
     shown.sort(key=lambda run: (PROFILES.index(run.profile), run.path))
     missing = plan.missing(recorded + new)
-    return Reproduction(target, shown, missing, [run.path for run in new])
+    return Reproduction(target, shown, missing, [run.path for run in new], lacking)
 
 
 def _train(recipe: Recipe, plan: Plan, runs: Path | str | None) -> Run:

@@ -12,7 +12,7 @@ def show(what: Any, under: str = "", digits: int = 2) -> None:
     figure stands above its line.
 
     Args:
-        what: Axes, a list of them, a data frame, an explorer, or None for nothing to see.
+        what: Axes, a list of them, a data frame, an explorer, a text, or None for nothing to see.
         under: the line, in Markdown.
         digits: after the point, of the numbers in a data frame.
     """
@@ -23,7 +23,7 @@ def show(what: Any, under: str = "", digits: int = 2) -> None:
         display(Markdown("Nothing to show yet."))
     elif isinstance(what, pd.DataFrame):
         display(what.style.hide(axis="index").format(precision=digits, na_rep=""))
-    elif hasattr(what, "_repr_mimebundle_"):
+    elif hasattr(what, "_repr_mimebundle_") or hasattr(what, "_repr_markdown_"):
         display(what)
     else:
         import matplotlib.pyplot as plt

@@ -66,7 +66,11 @@ class Plan:
                     f"{name}={getattr(self, name)!r}."
                 )
         if self.data != "auto":
-            self._asked()
+            known, data = efficiency.SETS, self._asked().data
+            if self.target == "figure3" and data.partition("-")[0] not in known:
+                raise ValueError(
+                    f"Figure 3 is of {', '.join(known)} or a variant of theirs; got data={data!r}."
+                )
         if self.k:
             with torch.device("meta"):
                 build(self.rows()[-1]["model"])
@@ -139,10 +143,14 @@ class Plan:
         recipe = run.recipe
         return (
             self.profile in ("auto", recipe.profile)
-            and (self.data == "auto" or self._asked().data == recipe.data)
+            and (self.data == "auto" or self.on_asked(run))
             and self.epochs in (0, recipe.epochs)
             and self.width in (0, kind(recipe.model)[1])
         )
+
+    def on_asked(self, run: Run) -> bool:
+        """Whether a run is on the data set that is asked for."""
+        return self._asked().data == run.recipe.data
 
     def _asked(self) -> Recipe:
         """A recipe of the target on the data set that is asked for."""
@@ -162,11 +170,13 @@ class Plan:
     def missing(self, runs: Iterable[Run]) -> list[Recipe]:
         """The paper's own recipes, on each data set of the target, that no run has, at any seed."""
         trained = {replace(run.recipe, seed=0) for run in runs}
-        if self.figure:
-            sets: list[str | None] = [None]
-        else:
-            columns = read()[0]["tables"][self.target]["columns"].values()
+        document = read()[0]
+        sets: list[str | None] = [None]
+        if self.target in document["tables"]:
+            columns = document["tables"][self.target]["columns"].values()
             sets = list(dict.fromkeys(about["data"] for about in columns if about["metric"]))
+        elif self.target in document["figures"]:
+            sets = [*paper.sets(self.target)] or sets
         own = [
             for_profile(row["model"], data, "paper", **row["options"])
             for data in sets

@@ -10,11 +10,11 @@ from softshare.records import Run
 
 
 def showcase(runs: Sequence[Run]) -> list[Run]:
-    """The best recorded network that can be folded, of images and of shortest paths.
+    """One recorded network that can be folded, of images and of shortest paths.
 
-    Best is the best profile, then a network with something to find (more templates than one; the
+    The best profile, then a network with something to find (more templates than one; the
     recurrence regulariser), then measured foldings, then the longer training and the larger
-    network.
+    network, then the first seed: never the better score.
 
     Example:
         >>> showcase([])

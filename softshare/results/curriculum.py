@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from softshare import paper
 from softshare.records import Run
 from softshare.records.naming import label
 from softshare.records.provenance import plural
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 RECALIBRATED = "f1_recalibrated"
 """The curve of F1 with batch normalisation estimated anew from training examples."""
+
+ANEW = "batch normalisation estimated anew"
 
 _COLLAPSE = 0.3
 
@@ -33,7 +35,7 @@ def steadiest(runs: Sequence[Run]) -> str:
 
 
 def phase_scores(runs: Sequence[Run], epoch: int = -1, metric: str | None = None) -> pd.DataFrame:
-    """F1 of each model in each phase, as mean over its seeds.
+    """F1 of each model in each phase, as mean and standard deviation over its seeds.
 
     Args:
         runs: runs of the task, all with as many epochs a phase.
@@ -42,8 +44,8 @@ def phase_scores(runs: Sequence[Run], epoch: int = -1, metric: str | None = None
         metric: name of the curve. Default: the `steadiest`.
 
     Returns:
-        A row for each model and profile, with ``seeds`` and a column for each phase; empty
-        without runs.
+        A row for each model and profile: ``F1``, which of the two curves; ``seeds``; and a column
+        of text for each phase. Empty without runs.
 
     Raises:
         ValueError: an epoch that a phase does not have.
@@ -53,33 +55,29 @@ def phase_scores(runs: Sequence[Run], epoch: int = -1, metric: str | None = None
         >>> curves = {"phase": [1, 1, 2, 2], "f1": [0.2, 0.6, 0.4, 0.8]}
         >>> run = Run(Recipe("scnn", "shortest-paths", epochs=2, phases=2), curves=curves)
         >>> print(phase_scores([run], epoch=0).to_string(index=False))
-        model profile  epochs a phase  seeds  phase 1  phase 2
-         SCNN   paper               2      1      0.2      0.4
+        model profile  epochs a phase          F1  seeds phase 1 phase 2
+         SCNN   paper               2 as it stood      1   0.200   0.400
     """
     import pandas as pd
 
-    keys = ["model", "profile", "epochs a phase"]
-    if not runs:
-        return pd.DataFrame(columns=[*keys, "seeds"])
-    lines = []
+    metric = metric or steadiest(runs)
+    found: dict[tuple[str, str, int], list[list[float]]] = {}
     for run in runs:
         if not -run.recipe.epochs <= epoch < run.recipe.epochs:
             raise ValueError(
                 f"A phase of {run.recipe.model} has {run.recipe.epochs} epochs, counted from 0; "
                 f"got epoch {epoch}."
             )
-        curve = by_phase(run, metric or steadiest(runs))
-        scores = {f"phase {i}": f1[epoch] for i, f1 in enumerate(curve, 1)}
-        setting = {
-            "model": run.recipe.model.upper(),
-            "profile": run.profile,
-            "epochs a phase": run.recipe.epochs,
-        }
-        lines.append(setting | {"seeds": run.seed} | scores)
-    grouped = pd.DataFrame(lines).groupby(keys, sort=False)
-    means = grouped.mean(numeric_only=True)
-    means["seeds"] = grouped["seeds"].nunique()
-    return means.reset_index()
+        key = run.recipe.model.upper(), run.profile, run.recipe.epochs
+        found.setdefault(key, []).append([f1[epoch] for f1 in by_phase(run, metric)])
+    keys = ("model", "profile", "epochs a phase")
+    lines = [
+        dict(zip(keys, key, strict=True))
+        | {"F1": "as it stood" if metric == "f1" else "batch norm. anew", "seeds": len(scores)}
+        | {f"phase {i}": spread(each) for i, each in enumerate(zip(*scores, strict=True), 1)}
+        for key, scores in found.items()
+    ]
+    return pd.DataFrame(lines, columns=None if lines else [*keys, "F1", "seeds"])
 
 
 def by_phase(run: Run, metric: str = "f1") -> list[list[float]]:
@@ -95,15 +93,18 @@ def curve_sentences(runs: Sequence[Run]) -> list[str]:
     if not runs:
         return ["No run of the shortest-path task is recorded yet."]
     metric = steadiest(runs)
-    name = "F1" if metric == "f1" else "F1, batch normalisation estimated anew,"
-    lines = [f"F1 at the end of the last phase: {_by_model(runs, lambda run: run.f1)}."]
+    name = "F1" if metric == "f1" else f"F1, {ANEW},"
+    lines = [
+        f"F1 at the end of the last phase: {_by_model(runs, lambda run: run.f1)}.",
+        *_falls(runs),
+    ]
     if metric != "f1":
-        lines += [
+        lines.append(
             f"{name} at the end of the last phase: "
             f"{_by_model(runs, lambda run: run.curves[metric][-1])}. Nothing but the running "
-            "averages differs from the line above: they trail behind weights that every step "
-            "moves far. What follows is therefore told by this second curve.",
-        ]
+            "averages differs from F1 as it stood: they trail behind weights that every step "
+            "moves far. What follows is therefore told by this second curve."
+        )
     lines += [
         f"{name} averaged over all epochs: "
         f"{_by_model(runs, lambda run: statistics.mean(run.curves[metric]))}.",
@@ -121,7 +122,6 @@ def curve_sentences(runs: Sequence[Run]) -> list[str]:
                 f"Mean off-diagonal similarity of {label(run)}, seed {run.seed}, at the end: "
                 f"{brightness(run.lsm()['body']):.2f}."
             )
-    lines += [f"{label(run)}, seed {run.seed}: {_falls(run)}" for run in runs if _falls(run)]
     left_over = {r.examples % r.batch_size for r in (run.recipe for run in runs)} - {0}
     if left_over:
         lines.append(
@@ -129,13 +129,18 @@ def curve_sentences(runs: Sequence[Run]) -> list[str]:
             "which can throw the running averages of batch normalisation off just before F1 is "
             "measured: part of the jumps may be the choice of batch size, not the networks'."
         )
-    epochs = paper.value("settings/shortest_paths/epochs")
-    if any(run.recipe.epochs != epochs for run in runs):
-        lines.append(
-            f"These runs had {plural(runs[0].recipe.epochs, 'epoch')} a phase where the paper has "
-            f"{epochs}: they can hint at its claims, not settle them."
-        )
     return lines
+
+
+def spread(found: Sequence[float]) -> str:
+    """Mean and standard deviation.
+
+    Example:
+        >>> spread([0.5]), spread([0.4, 0.6])
+        ('0.500', '0.500 ± 0.141')
+    """
+    mean = f"{statistics.mean(found):.3f}"
+    return mean if len(found) == 1 else f"{mean} ± {statistics.stdev(found):.3f}"
 
 
 def _by_model(runs: Sequence[Run], of: Callable[[Run], float]) -> str:
@@ -144,28 +149,31 @@ def _by_model(runs: Sequence[Run], of: Callable[[Run], float]) -> str:
     for run in runs:
         values.setdefault(label(run), []).append(of(run))
     ordered = sorted(values.items(), key=lambda item: -statistics.mean(item[1]))
-    return ", ".join(f"{model} {_spread(found)}" for model, found in ordered)
+    return ", ".join(
+        f"{model} {spread(found)}" + (f" (n = {len(found)})" if len(found) > 1 else "")
+        for model, found in ordered
+    )
 
 
-def _spread(found: Sequence[float]) -> str:
-    mean = f"{statistics.mean(found):.3f}"
-    if len(found) == 1:
-        return mean
-    return f"{mean} ± {statistics.stdev(found):.3f} (n = {len(found)})"
+def _falls(runs: Sequence[Run]) -> list[str]:
+    """How often F1 as training left it collapses while the phase stays the same."""
+    falls = [(run, epoch) for run in runs for epoch in _fallen(run)]
+    if not falls:
+        return []
+    counts = Counter(label(run) for run, _ in falls)
+    last = [f"{label(run)}, seed {run.seed}" for run, e in falls if e == run.recipe.total_epochs]
+    return [
+        f"Inside a phase this F1 fell by more than {_COLLAPSE} from one epoch to the next "
+        f"{plural(len(falls), 'time')} in {plural(len(runs), 'run')} "
+        f"({', '.join(f'{model} {count}' for model, count in counts.most_common())}), in the very "
+        f"last epoch of {' and '.join(last) or 'none'}; no epoch was chosen."
+    ]
 
 
-def _falls(run: Run) -> str:
-    """Epochs in which F1 collapses while the phase stays the same."""
+def _fallen(run: Run) -> list[int]:
     f1, phase = run.curves["f1"], run.curves["phase"]
-    falls = [
+    return [
         run.curves["epoch"][i]
         for i in range(1, len(f1))
         if phase[i] == phase[i - 1] and f1[i] < f1[i - 1] - _COLLAPSE
     ]
-    if not falls:
-        return ""
-    return (
-        f"inside a phase, F1 fell by more than {_COLLAPSE} in epoch "
-        f"{', '.join(map(str, falls))} of {len(f1)}. A last epoch can be one of these; "
-        "no epoch was chosen."
-    )

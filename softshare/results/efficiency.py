@@ -17,18 +17,29 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("who", "family", "model", "parameters", "error", "spread", "n", "data", "profile")
+SETS = ("cifar10", "cifar100", "digits")  # the last for demonstrations
 _OF_THE_PAPER = ("table1", "table2")  # Figure 3 prints no numbers; these tables hold its points
 
 
 def shows(run: Run) -> bool:
-    """Whether a run has a point in the figure: a WRN or SWRN on CIFAR, trained without cutout."""
+    """Whether a run has a point in the figure: a WRN or SWRN on one of `SETS`, without cutout."""
     return (
         kind(run.recipe.model)[1] > 0
-        and data_set(run) in ("cifar10", "cifar100")
+        and data_set(run) in SETS
         and not run.recipe.cutout
         and not run.recipe.tune
         and not varied(run.recipe)
     )
+
+
+def drawn(runs: Sequence[Run]) -> list[Run]:
+    """Demonstrations, at ``smoke``, are left out where there is anything else.
+
+    Example:
+        >>> drawn([])
+        []
+    """
+    return [run for run in runs if run.profile != "smoke"] or list(runs)
 
 
 def family(model: str, dropout: float = 0.0) -> str:

@@ -1,9 +1,8 @@
-"""What a set of runs says, in numbers and in computed sentences."""
+"""Which runs may be set beside each other, and the differences between those."""
 
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +12,14 @@ from softshare.recipe import PATHS
 from softshare.records import Run
 from softshare.records.naming import label
 from softshare.records.provenance import own_settings
+from softshare.results.difference import difference, seen, uncertainty
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
-    *("shared", "against", "trained on", "profile", "epochs", "n", "ours", "noise"),
-    *("pair in the paper", "paper"),
+    *("shared", "against", "trained on", "profile", "epochs", "n", "ours", "uncertainty"),
+    *("here", "pair in the paper", "paper"),
 )
 _OF_THE_MODEL = ("seed", "dropout", "init", "coefficients")
 
@@ -58,7 +58,7 @@ def alike(runs: Sequence[Run], among: Sequence[str] = ()) -> list[Run]:
 
 
 def contrasts(runs: Sequence[Run], table: str) -> pd.DataFrame:
-    r"""Every soft-shared network against its twins, trained alike.
+    """Every soft-shared network against its twins, trained alike.
 
     The twins of SWRN L-w-k are the plain WRN L-w, and SWRN L-w with as many templates as layers.
 
@@ -67,10 +67,10 @@ def contrasts(runs: Sequence[Run], table: str) -> pd.DataFrame:
         table: ``table1`` to ``table4``.
 
     Returns:
-        A row a pair: `n`, runs of each; `ours`, the difference of our mean errors, negative where
-        the shared one errs less; `noise`, the standard error that drawing N test images alone
-        gives such a difference, :math:`100 \sqrt{(p_1 (1 - p_1) + p_2 (1 - p_2)) / N}`;
-        `pair in the paper`, the rows of one width that they are or stand in for, and `paper`, the
+        A row a pair: `n`, runs of the one and the other; `ours`, the difference of our mean
+        errors, negative where the shared one errs less, its `uncertainty` and what is seen
+        `here`, by `softshare.results.difference`; `pair in the paper`, the rows of one width that
+        they are or stand in for, with a mark where the second is quoted, and `paper`, the
         difference of the errors printed there.
 
     Example:
@@ -88,29 +88,6 @@ def contrasts(runs: Sequence[Run], table: str) -> pd.DataFrame:
             twins = [twin for twin in _twins(name) if twin in models]
             lines += [_contrast(table, name, shared, twin, models[twin]) for twin in twins]
     return pd.DataFrame(lines, columns=list(COLUMNS))
-
-
-def table_sentences(runs: Sequence[Run], table: str) -> list[str]:
-    """One sentence for each contrast, and what it is worth."""
-    lines = []
-    for _, row in contrasts(runs, table).iterrows():
-        sign = "more" if row["ours"] > 0 else "fewer"
-        text = (
-            f"{row['shared']} makes {abs(row['ours']):.2f} points {sign} errors than "
-            f"{row['against']} ({row['trained on']}, {row['epochs']} epochs, profile "
-            f"{row['profile']}, n = {row['n']}); the test set alone makes such a difference "
-            f"uncertain by {row['noise']:.2f} points (one standard error)."
-        )
-        if row["pair in the paper"]:
-            text += f" The paper has {row['paper']:+.2f} for {row['pair in the paper']}."
-        lines.append(text)
-    return lines or ["No soft-shared network and a twin of it have been trained alike yet."]
-
-
-def image_noise(ours: Sequence[Run], others: Sequence[Run]) -> float:
-    """The standard error that drawing the test images gives a difference, as in `contrasts`."""
-    means = (statistics.mean(run.test_error / 100 for run in runs) for runs in (ours, others))
-    return 100 * math.sqrt(sum(p * (1 - p) for p in means) / ours[0].data["test"])
 
 
 def setting(run: Run) -> tuple[Any, ...]:
@@ -137,7 +114,7 @@ def _twins(name: str) -> list[str]:
 def _contrast(
     table: str, name: str, shared: list[Run], twin: str, others: list[Run]
 ) -> dict[str, Any]:
-    a, b = (statistics.mean(run.test_error for run in runs) for runs in (shared, others))
+    ours, error = difference(shared, others), uncertainty(shared, others)
     pair, paper_difference = _printed(table, shared[0], others[0])
     return {
         "shared": name,
@@ -145,9 +122,10 @@ def _contrast(
         "trained on": shared[0].data["name"],
         "profile": shared[0].profile,
         "epochs": shared[0].recipe.total_epochs,
-        "n": min(len(shared), len(others)),
-        "ours": a - b,
-        "noise": image_noise(shared, others),
+        "n": f"{len(shared)} and {len(others)}",
+        "ours": ours,
+        "uncertainty": error,
+        "here": seen(ours, error),
         "pair in the paper": pair,
         "paper": paper_difference,
     }
@@ -164,7 +142,5 @@ def _printed(table: str, shared: Run, twin: Run) -> tuple[str, float]:
     printed = {about["data"]: key for key, about in columns if about["metric"] == "test_error"}
     data = data_set(shared) if data_set(shared) in printed else "cifar10"
     difference = ours["values"][printed[data]] - other["values"][printed[data]]
-    return f"{ours['row']} against {other['row']} on {data}", difference
-
-
-__all__ = ["alike", "contrasts", "image_noise", "setting", "table_sentences"]
+    quoted = " (quoted)" if other["quoted"] else ""
+    return f"{ours['row']} against {other['row']}{quoted} on {data}", difference

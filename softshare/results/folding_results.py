@@ -1,7 +1,8 @@
-"""What folding cost the recorded networks, in numbers and computed sentences."""
+"""What folding cost the recorded networks, in numbers."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,7 @@ from softshare.explorer.words import number
 from softshare.paper import value
 from softshare.records import Run
 from softshare.records.naming import label
-from softshare.records.provenance import plural
-from softshare.results.foremost import foremost
+from softshare.results import drift
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 AGAIN = "_recalibrated"
 COLUMNS = (
     *("network", "trained on", "profile", "seed", "threshold", "chance", "parameters", "share"),
-    *("metric", "unfolded", "folded", "recalibrated", "cost", "cost recalibrated"),
+    *("metric", "unfolded", "folded", "cost"),
+    *("unfolded recalibrated", "recalibrated", "cost recalibrated"),
 )
 
 
@@ -28,9 +29,9 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
 
     Returns:
         `threshold`; `chance`, the chance level of the group where it is highest; `parameters`,
-        and `share` of the unfolded network's; the score `unfolded`, `folded` and, with batch
-        statistics estimated anew, `recalibrated`; `cost` of both in points: hundredths, positive
-        where folding made it worse.
+        and `share` of the unfolded network's; the score `unfolded` and `folded`, and the `cost`
+        in points: hundredths, positive where folding made it worse; the same three with batch
+        statistics estimated anew in both networks.
 
     Example:
         >>> table([]).empty
@@ -41,22 +42,34 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
     lines = []
     for run in runs:
         for folded in run.folded:
-            scores = [folded[run.metric], folded[run.metric + AGAIN]]
+            scores: list[float] = []
+            for end in ("", AGAIN):
+                score = folded[run.metric + end]
+                scores += unfolded(run, end), score, cost(run, score, end)
             lines.append(
                 (
                     *(label(run), run.data["name"], run.profile, run.seed),
                     *(folded["threshold"], chance_of(run), int(folded["parameters"])),
-                    folded["parameters"] / run.model["parameters"],
-                    *(run.metric, run.result[run.metric], *scores),
-                    *(cost(run, score) for score in scores),
+                    *(folded["parameters"] / run.model["parameters"], run.metric, *scores),
                 )
             )
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
-def cost(run: Run, score: float) -> float:
-    """How many points worse a score is than that of the unfolded network."""
-    worse = score - run.result[run.metric]
+def unfolded(run: Run, end: str = "") -> float:
+    """The score of the network as trained, or with batch statistics estimated anew.
+
+    Args:
+        run: with measured foldings, the first of them at t = 1, where only what is one already
+            is tied.
+        end: ``_recalibrated`` for the latter.
+    """
+    return run.folded[0][run.metric + end] if end else run.result[run.metric]
+
+
+def cost(run: Run, score: float, end: str = "") -> float:
+    """How many points worse a score is than that of the unfolded network, both alike estimated."""
+    worse = score - unfolded(run, end)
     return worse if run.metric == "test_error" else -100 * worse
 
 
@@ -68,7 +81,7 @@ def furthest(run: Run, points: float, end: str = "") -> Mapping[str, float] | No
         points: the bound.
         end: ``_recalibrated`` for the score with batch statistics estimated anew.
     """
-    cheap = [line for line in run.folded if cost(run, line[run.metric + end]) <= points + 1e-9]
+    cheap = [x for x in run.folded if cost(run, x[run.metric + end], end) <= points + 1e-9]
     return min(cheap, key=lambda line: line["parameters"], default=None)
 
 
@@ -87,27 +100,23 @@ def summary(runs: Sequence[Run]) -> pd.DataFrame:
             "profile": run.profile,
             "seed": run.seed,
             "chance": chance_of(run),
-            "unfolded": run.result[run.metric],
+            "drift": drift.greatest(run),
             "parameters": number(run.model["parameters"]),
         }
         for name, end in (("folded", ""), ("recalibrated", AGAIN)):
             best = furthest(run, bound, end)
+            line[f"{name}, before"] = unfolded(run, end) if run.folded or not end else math.nan
+            if best and not saves(run, best):
+                best = None
             line[f"{name}, threshold"] = f"{best['threshold']:.3f}" if best else _none(run)
             line[f"{name}, parameters"] = number(int(best["parameters"])) if best else ""
         lines.append(line)
     return pd.DataFrame(lines)
 
 
-def sentences(runs: Sequence[Run]) -> list[str]:
-    """What the measured foldings of the foremost runs say, and beside every threshold chance."""
-    bound = value("figures/figure6/error_increase")
-    told = foremost(runs)
-    lines = [_sentence(run, bound) for run in told if run.coefficients]
-    lines += [_tuned(run, runs) for run in told if run.recipe.tune]
-    if left := len(runs) - len(told):
-        what = "demonstrations or shorter trainings; the table above has them"
-        lines.append(f"Left out here: {plural(left, 'run')}, {what}.")
-    return lines or ["No soft-shared network is recorded yet."]
+def saves(run: Run, line: Mapping[str, float]) -> bool:
+    """Whether a folding is smaller than that at t = 1, by more than a few coefficients."""
+    return line["parameters"] < 0.9995 * run.folded[0]["parameters"]
 
 
 def chance_of(run: Run) -> float:
@@ -116,56 +125,8 @@ def chance_of(run: Run) -> float:
     return max(chance(*shape, run.recipe.init) for shape in shapes)
 
 
-def _sentence(run: Run, bound: float) -> str:
-    level, whole = chance_of(run), run.model["parameters"]
-    name = f"{label(run)} ({run.data['name']}, {run.recipe.total_epochs} epochs, seed {run.seed})"
-    if not run.folded:
-        return f"{name}: what folding costs is not measured. Chance level {level:.2f}."
-    text = f"{name}: "
-    for end, how in (("", "as it is"), (AGAIN, "with batch statistics estimated anew")):
-        best = furthest(run, bound, end)
-        saved = 1 - best["parameters"] / whole if best else 0.0
-        if best is None or saved < 5e-4:
-            first = next((x for x in run.folded if x["parameters"] < 0.9995 * whole), None)
-            if first is None:
-                return f"{name}: no folding makes it smaller. Chance level {level:.2f}."
-            text += (
-                f"{how}, the first folding that saves anything, at threshold "
-                f"{first['threshold']:.3f}, costs {cost(run, first[run.metric + end]):.2f} points; "
-            )
-        else:
-            place = "above" if best["threshold"] > level + 1e-6 else "not above"
-            text += (
-                f"{how}, it folds to {number(int(best['parameters']))} of {number(whole)} "
-                f"parameters ({100 * saved:.1f} % fewer) for at most {bound:g} points, at "
-                f"threshold {best['threshold']:.3f}, {place} the chance level; "
-            )
-    return f"{text}chance level {level:.2f}."
-
-
-def _tuned(run: Run, runs: Sequence[Run]) -> str:
-    """What training on after folding gave, beside the network before it and right after it."""
-    text = (
-        f"{label(run)} ({run.data['name']}, seed {run.seed}): {_score(run)} with "
-        f"{number(run.model['parameters'])} parameters"
-    )
-    base = next((other for other in runs if other.recipe == run.recipe.base), None)
-    if base is None:
-        return f"{text}; the network it was folded from is not among these runs."
-    text += f"; unfolded {_score(base)} with {number(base.model['parameters'])}"
-    near = [line for line in base.folded if line["threshold"] >= run.recipe.fold - 1e-6]
-    if near:
-        text += f"; folded and not tuned {_score(base, near[-1][base.metric])}"
-    return f"{text}. Chance level {chance_of(base):.2f}."
-
-
-def _score(run: Run, value: float | None = None) -> str:
-    score = run.result[run.metric] if value is None else value
-    return f"{score:.2f} %" if run.metric == "test_error" else f"F1 {score:.3f}"
-
-
 def _none(run: Run) -> str:
-    return "costs more" if run.folded else "not measured"
+    return "none" if run.folded else "not measured"
 
 
 def _last(run: Run) -> Mapping[str, Sequence[Sequence[float]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,14 @@ from torch import Tensor
 
 from softshare.records import Run
 from softshare.records.naming import label
+from softshare.results import drift
+from softshare.results.chessboard import chessboard, chessboard_chance
 from softshare.sharing.similarity import chance_level
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ("network", "seed", "epoch", "group", "mean", "chance", "chessboard", "p")
+COLUMNS = ("network", "seed", "epoch", "group", "mean", "chance", "drift", "chessboard", "p")
 
 
 def brightness(S: Tensor) -> float:
@@ -31,74 +34,6 @@ def brightness(S: Tensor) -> float:
     return ((S.sum() - S.trace()) / (L * (L - 1))).item()
 
 
-def chessboard(S: Tensor) -> float:
-    r"""How much more alike layers are that lie an even number of steps apart (Appendix A).
-
-    .. math:: \overline{S_{ij}}_{|i-j| = 2, 4, \ldots} - \overline{S_{ij}}_{|i-j| = 1, 3, \ldots}
-
-    With two convolutions a residual block, layers an even number of steps apart have the same
-    place in their blocks; folded, they make a loop over whole blocks.
-
-    Args:
-        S: a similarity matrix, ``(L, L)``, L 3 or more.
-
-    Returns:
-        A number between -1 and 1; 0 where there is no such pattern.
-
-    Raises:
-        ValueError: fewer than three layers.
-
-    Example:
-        >>> i = torch.arange(6)
-        >>> chessboard(((i[:, None] - i) % 2 == 0).float())
-        1.0
-    """
-    even, odd = _parity(len(S))
-    return (S[even].mean() - S[odd].mean()).item()
-
-
-def chessboard_chance(*matrices: Tensor, draws: int = 10_000, seed: int = 0) -> float:
-    """How often layers in random order show a chessboard at least as strong: a permutation test.
-
-    A group of six layers has only ten ways to be split as a chessboard splits it, so that alone
-    it never comes below a tenth; several groups, each in an order of its own, say more together.
-
-    Args:
-        *matrices: similarity matrices of the groups, as in `chessboard`, whose mean is tested.
-        draws: random orders, 1 or more.
-        seed: of these.
-
-    Returns:
-        A p-value in (0, 1]; the order found counts as one of the draws.
-
-    Raises:
-        ValueError: no draws, no matrix, or one of fewer than three layers.
-
-    Example:
-        >>> i = torch.arange(6)
-        >>> S = ((i[:, None] - i) % 2 == 0).float()
-        >>> round(chessboard_chance(S), 1), chessboard_chance(S, S, S) < 0.01
-        (0.1, True)
-        >>> chessboard_chance(torch.eye(10))
-        1.0
-    """
-    if draws < 1 or not matrices:
-        raise ValueError(
-            f"A permutation test needs a matrix and 1 or more draws; got {len(matrices)} and "
-            f"{draws}."
-        )
-    generator = torch.Generator().manual_seed(seed)
-    found, drawn = torch.zeros(()).double(), torch.zeros(draws).double()
-    for matrix in matrices:
-        S = matrix.detach().double().cpu()
-        even, odd = _parity(len(S))
-        contrast = even / even.sum() - odd / odd.sum()  # (L, L)
-        orders = torch.rand(draws, len(S), generator=generator).argsort(1)
-        found += (S * contrast).sum()
-        drawn += (S[orders[:, :, None], orders[:, None, :]] * contrast).sum((1, 2))  # (draws,)
-    return (1 + int((drawn >= found - 1e-9).sum())) / (1 + draws)
-
-
 def patterns(runs: Sequence[Run], epochs: Sequence[int] | None = None) -> pd.DataFrame:
     """The numbers of every group of every run.
 
@@ -108,8 +43,9 @@ def patterns(runs: Sequence[Run], epochs: Sequence[int] | None = None) -> pd.Dat
 
     Returns:
         A row for each run, epoch and group of three or more layers: `mean`, by `brightness`,
-        beside `chance`, by `softshare.chance_level`; `chessboard` and, in `p`, how often a random
-        order of the layers shows as much.
+        beside `chance`, by `softshare.chance_level`, and `drift`, the same mean for layers that
+        moved as far in random directions, by `softshare.results.drift`; `chessboard` and, in `p`,
+        how often a random order of the layers shows as much.
 
     Example:
         >>> patterns([]).empty
@@ -121,39 +57,79 @@ def patterns(runs: Sequence[Run], epochs: Sequence[int] | None = None) -> pd.Dat
     for run in (run for run in runs if run.coefficients):
         kept = [int(epoch) for epoch in run.coefficients]
         for epoch in [kept[-1]] if epochs is None else [e for e in epochs if e in kept]:
+            moved = drift.matrices(run, epoch)
             for group, S in run.lsm(epoch).items():
-                k = len(run.coefficients[str(epoch)][group][0])
                 if len(S) > 2:
+                    k = len(run.coefficients[str(epoch)][group][0])
                     chance = chance_level(len(S), k, run.recipe.init, draws=500)
                     found = chessboard(S), chessboard_chance(S)
-                    line = (label(run), run.seed, epoch, group, brightness(S), chance, *found)
-                    lines.append(line)
+                    drawn = brightness(moved[group].mean(0)) if group in moved else math.nan
+                    means = brightness(S), chance, drawn
+                    lines.append((label(run), run.seed, epoch, group, *means, *found))
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
 def pattern_sentences(runs: Sequence[Run]) -> list[str]:
-    """What the matrices after the last epoch show, beside what chance shows."""
-    table = patterns(runs)
-    if table.empty:
-        return ["No soft-shared network of this figure is recorded yet."]
+    """What the matrices after the last epoch show, beside what chance shows.
+
+    A sentence for each run, and of a network with several seeds one for all of them.
+    """
+    networks: dict[tuple[str, str, str], list[Run]] = {}
+    for run in (run for run in runs if any(len(S) > 2 for S in _last(run))):
+        networks.setdefault((label(run), run.data["name"], run.profile), []).append(run)
     lines = []
-    for run in (run for run in runs if run.coefficients):
-        rows = table[(table["network"] == label(run)) & (table["seed"] == run.seed)]
-        matrices = [S for S in run.lsm().values() if len(S) > 2]
-        lines.append(
-            f"{label(run)}, seed {run.seed}: mean similarity of two layers "
-            f"{rows['mean'].mean():.2f}, where chance alone gives {rows['chance'].mean():.2f}; "
-            "layers an even number of steps apart are more alike than the others by "
-            f"{rows['chessboard'].mean():+.2f} (p = {chessboard_chance(*matrices):.2g}: how often "
-            "the same layers in random order show as much)."
-        )
-    return lines
+    for (name, data, _), seeds in networks.items():
+        lines += [f"{name} ({data}), seed {run.seed}: {_sentence(run)}" for run in seeds]
+        if len(seeds) > 1:
+            matrices = [S for run in seeds for S in _last(run)]
+            p = chessboard_chance(*matrices)
+            mean = sum(map(chessboard, matrices)) / len(matrices)
+            lines.append(
+                f"{name} ({data}), all {len(seeds)} seeds together, which answers the question: "
+                f"{_verdict(p)} ({mean:+.2f}, p = {p:.2g})."
+            )
+    return lines or ["No soft-shared network of this figure is recorded yet."]
 
 
-def _parity(L: int) -> tuple[Tensor, Tensor]:
-    """Masks of the pairs of different layers an even and an odd number of steps apart."""
-    if L < 3:
-        raise ValueError(f"A chessboard needs three layers or more; got {L}.")
-    i = torch.arange(L)
-    apart = (i[:, None] - i).abs()
-    return (apart % 2 == 0) & (apart > 0), apart % 2 == 1
+def _sentence(run: Run) -> str:
+    matrices = [S for S in _last(run) if len(S) > 2]
+    means = torch.tensor([brightness(S) for S in matrices])
+    shapes = [(len(A), len(A[0])) for A in list(run.coefficients.values())[-1].values()]
+    levels = [chance_level(L, k, run.recipe.init, draws=500) for L, k in shapes if L > 2]
+    p = chessboard_chance(*matrices)
+    return (
+        f"mean similarity of two layers {means.mean():.2f}; {sum(levels) / len(levels):.2f} before "
+        f"training{_drift(run, means.mean().item())}; layers an even number of steps apart are "
+        f"more alike than the others by {sum(map(chessboard, matrices)) / len(matrices):+.2f} "
+        f"(p = {p:.2g}: how often the same layers in random order show as much)."
+    )
+
+
+def _drift(run: Run, mean: float) -> str:
+    """The mean similarity under drift, and how often it is as large as the one found."""
+    moved = [_brightnesses(S) for S in drift.matrices(run).values() if S.shape[1] > 2]
+    if not moved:
+        return ""
+    drawn = torch.stack(moved).mean(0)  # (draws,)
+    p = (1 + int((drawn >= mean - 1e-6).sum())) / (1 + len(drawn))
+    return (
+        f", {drawn.mean():.2f} where coefficients move as far in random directions (p = {p:.2g}: "
+        "how often these come out as alike)"
+    )
+
+
+def _verdict(p: float) -> str:
+    """Both ends count: a pattern may also be the opposite of a chessboard."""
+    if p <= 0.025:
+        return "a chessboard beyond chance"
+    return "the opposite of a chessboard beyond chance" if p >= 0.975 else "no chessboard to see"
+
+
+def _brightnesses(S: Tensor) -> Tensor:
+    """`brightness` of each of several matrices, ``(draws, L, L)``."""
+    L = S.shape[1]
+    return (S.sum((1, 2)) - S.diagonal(dim1=1, dim2=2).sum(1)) / (L * (L - 1))
+
+
+def _last(run: Run) -> list[Tensor]:
+    return list(run.lsm().values()) if run.coefficients else []

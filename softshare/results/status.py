@@ -60,8 +60,8 @@ def figures() -> pd.DataFrame:
     lines = []
     for name, about in paper.load()["figures"].items():
         if models := paper.models(name):
-            data = about["data"]["value"] if "data" in about else None
-            own = [for_profile(model, data) for model in models]
+            sets: list[str | None] = [*paper.sets(name)] or [None]
+            own = [for_profile(model, data) for data in sets for model in models]
             others = [r for r in runs if r.recipe.tune or varied(r.recipe)]
             shown = [r for r in runs if r.recipe.model in models and r not in others]
             lines.append(

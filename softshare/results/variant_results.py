@@ -1,4 +1,4 @@
-"""What the variants of Appendix B came to, in numbers and computed sentences."""
+"""What the variants of Appendix B came to, in numbers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from softshare import paper
 from softshare.records import Run
-from softshare.records.naming import label
 from softshare.results import rates
-from softshare.results.findings import alike, image_noise, setting
-from softshare.results.variants import PLAIN, REFERENCE, rows, variant
+from softshare.results.difference import difference, seen, uncertainty
+from softshare.results.findings import setting
+from softshare.results.variants import REFERENCE, rows, variant
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,12 +29,10 @@ def results(runs: Sequence[Run]) -> pd.DataFrame:
 
     Returns:
         `error`, mean over `n` seeds, in per cent, and `spread`, their standard deviation;
-        `difference` from the reference and its `uncertainty`, one standard error of the seeds
-        and of drawing N test images together,
-        :math:`\sqrt{s_1^2 / n_1 + s_2^2 / n_2 + 100^2 (p_1 q_1 + p_2 q_2) / N}`; what is seen
-        `here`, by `seen`; what `the paper` says, and the `verdict` on it, for its own schedule on
-        CIFAR alone; `start` and `end`, the mean of
-        :math:`\|\alpha_i\|^2`, by `softshare.results.rates`.
+        `difference` from the reference, its `uncertainty` and what is seen `here`, by
+        `softshare.results.difference`; what `the paper` says, and the `verdict` on it, for its
+        own schedule on CIFAR alone; `start` and `end`, the mean of :math:`\|\alpha_i\|^2`, by
+        `softshare.results.rates`.
 
     Example:
         >>> results([]).empty
@@ -42,42 +40,8 @@ def results(runs: Sequence[Run]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    settings: dict[Any, dict[str, list[Run]]] = {}
-    for run in runs:
-        if name := variant(run):
-            settings.setdefault(setting(run), {}).setdefault(name, []).append(run)
-    lines = [
-        _line(row["row"], groups)
-        for groups in settings.values()
-        for row in rows()
-        if row["row"] in groups
-    ]
+    lines = [_line(name, groups) for groups in by_variant(runs) for name in groups]
     return pd.DataFrame(lines, columns=list(COLUMNS))
-
-
-def uncertainty(ours: Sequence[Run], others: Sequence[Run]) -> float:
-    """The standard error of the difference of two means, as `results` explains it.
-
-    It takes what both share, the test images, for drawn apart, and so is on the safe side.
-    """
-    seeds = [
-        statistics.variance([run.test_error for run in runs]) / len(runs)
-        for runs in (ours, others)
-        if len(runs) > 1
-    ]
-    return math.hypot(math.sqrt(sum(seeds)), image_noise(ours, others))
-
-
-def seen(difference: float, uncertainty: float) -> str:
-    """What a difference of errors says: beyond two standard errors, better or worse.
-
-    Example:
-        >>> seen(1.0, 0.4), seen(-1.0, 0.4), seen(0.5, 0.4)
-        ('worse', 'better', 'not told apart')
-    """
-    if abs(difference) <= 2 * uncertainty:
-        return "not told apart"
-    return "worse" if difference > 0 else "better"
 
 
 def judged(said: str, here: str) -> str:
@@ -95,59 +59,31 @@ def judged(said: str, here: str) -> str:
     return {"worse": "agrees", "better": "disagrees"}.get(here, "undecided")
 
 
-def variant_sentences(runs: Sequence[Run]) -> list[str]:
-    """What the runs that may be set beside each other say of the paper's words and the control."""
-    groups: dict[str, list[Run]] = {}
-    for run in alike([run for run in runs if variant(run)]):
-        groups.setdefault(str(variant(run)), []).append(run)
-    if REFERENCE not in groups:
-        return ["No network of Appendix B with the orthogonal start is recorded yet."]
-    first = groups[REFERENCE][0]
-    lines = [
-        f"{label(first)} started orthogonally: {_error(groups[REFERENCE])} ({first.data['name']}, "
-        f"{first.recipe.total_epochs} epochs, profile {first.profile})."
-    ]
-    for name, words in {"inits_alike": "work as well", "inits_worse": "work worse"}.items():
-        found = [init for init in paper.value(f"text/{name}") if init in groups]
-        told = "; ".join(f"{init} {_against(groups, init, REFERENCE)}" for init in found)
-        if told:
-            lines.append(f"Starts that the paper says {words}: {told}.")
-    lines += _control(groups)
-    if not _is_the_papers(first):
-        lines.append("That is not the paper's setting: it can hint at its words, not settle them.")
-    return lines
+def by_variant(runs: Sequence[Run]) -> list[dict[str, list[Run]]]:
+    """The runs of each variant, by setting, in the order of the variants."""
+    settings: dict[Any, dict[str, list[Run]]] = {}
+    for run in runs:
+        if name := variant(run):
+            settings.setdefault(setting(run), {}).setdefault(name, []).append(run)
+    names = [row["row"] for row in rows()]
+    return [{name: g[name] for name in names if name in g} for g in settings.values()]
 
 
-def _control(groups: dict[str, list[Run]]) -> list[str]:
-    """What is left of sharing where the rate is matched, and what rounding alone comes to."""
-    lines = []
-    if {PLAIN, "fixed"} <= set(groups):
-        lines.append(
-            "Fixed orthogonal coefficients train the network without sharing in other "
-            f"coordinates: {_error(groups['fixed'])} where that has {_error(groups[PLAIN])}. They "
-            "part by rounding, which grows from step to step, so that what they differ by is the "
-            "measure of all other differences here."
-        )
-    free = groups[REFERENCE]
-    grown = _own_rate(free)
-    lines.append(
-        f"Trained freely, the coefficients bring the factor on a weight's own rate from "
-        f"{grown[0]:.2f} to {grown[1]:.2f}."
-    )
-    if {PLAIN, "unit"} <= set(groups):
-        lines.append(
-            f"Against the network without sharing, free coefficients: "
-            f"{_against(groups, REFERENCE, PLAIN)}; with the rate matched: "
-            f"{_against(groups, 'unit', PLAIN)}. Matched against free: "
-            f"{_against(groups, 'unit', REFERENCE)}."
-        )
-    return lines
+def own_rate(runs: Sequence[Run]) -> tuple[float, float]:
+    """The factor on a weight's own rate at the start and at the end, mean over layers."""
+    found = rates.table(runs).groupby("epoch")["own"].mean()
+    return (found.iloc[0], found.iloc[-1]) if len(found) else (math.nan, math.nan)
+
+
+def is_the_papers(run: Run) -> bool:
+    """Whether a run was trained on the paper's schedule, on a set that it may have used."""
+    return run.profile == "paper" and run.data["name"] in _COMPARABLE and not _shortened(run)
 
 
 def _line(name: str, groups: dict[str, list[Run]]) -> dict[str, Any]:
     runs, reference = groups[name], groups.get(REFERENCE)
     first, errors, said = runs[0], [run.test_error for run in runs], _said(name)
-    start, end = _own_rate(runs)
+    start, end = own_rate(runs)
     line = {
         "variant": name,
         "trained on": first.data["name"],
@@ -165,18 +101,12 @@ def _line(name: str, groups: dict[str, list[Run]]) -> dict[str, Any]:
         "end": end,
     }
     if reference and name != REFERENCE:
-        difference, error = _difference(runs, reference), uncertainty(runs, reference)
-        here = seen(difference, error)
-        line |= {"difference": difference, "uncertainty": error, "here": here}
-        if said and _is_the_papers(first):
+        apart, error = difference(runs, reference), uncertainty(runs, reference)
+        here = seen(apart, error)
+        line |= {"difference": apart, "uncertainty": error, "here": here}
+        if said and is_the_papers(first):
             line["verdict"] = judged(said, here)
     return line
-
-
-def _own_rate(runs: Sequence[Run]) -> tuple[float, float]:
-    """The factor on a weight's own rate at the start and at the end, mean over layers."""
-    found = rates.table(runs).groupby("epoch")["own"].mean()
-    return (found.iloc[0], found.iloc[-1]) if len(found) else (math.nan, math.nan)
 
 
 def _said(name: str) -> str:
@@ -187,26 +117,5 @@ def _said(name: str) -> str:
     return ""
 
 
-def _is_the_papers(run: Run) -> bool:
-    return run.profile == "paper" and run.data["name"] in _COMPARABLE and not _shortened(run)
-
-
 def _shortened(run: Run) -> bool:
     return run.recipe.total_epochs != paper.value("settings/cifar/epochs")
-
-
-def _difference(ours: Sequence[Run], others: Sequence[Run]) -> float:
-    means = [statistics.fmean(run.test_error for run in runs) for runs in (ours, others)]
-    return means[0] - means[1]
-
-
-def _against(groups: dict[str, list[Run]], name: str, other: str) -> str:
-    ours, others = groups[name], groups[other]
-    difference, error = _difference(ours, others), uncertainty(ours, others)
-    return f"{difference:+.2f} ± {error:.2f} points ({seen(difference, error)})"
-
-
-def _error(runs: Sequence[Run]) -> str:
-    errors = [run.test_error for run in runs]
-    spread = f" ± {statistics.stdev(errors):.2f}" if len(errors) > 1 else ""
-    return f"{statistics.fmean(errors):.2f}{spread} % (n = {len(errors)})"

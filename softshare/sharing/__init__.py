@@ -13,7 +13,11 @@ from softshare.sharing.bank import TemplateBank
 from softshare.sharing.forward_pass import ForwardPass, pass_of
 from softshare.sharing.grouping import Member, find_groups, resolve_groups
 from softshare.sharing.initialisation import initial_coefficients
+from softshare.sharing.refusals import FOLDED, is_folded, obstacles, refuse_folded
+from softshare.sharing.shared_groups import banks, layer_names
 from softshare.sharing.shared_weights import SharedWeights, restore_weight, share_weight
+
+__all__ = ["banks", "groups", "share", "unshare"]
 
 
 def share(
@@ -35,8 +39,12 @@ def share(
     their least-squares approximation when k < L, and templates of freshly drawn weights are
     distributed like those. With other inits they start as the weights of the first k layers.
 
-    Share once the weights are drawn or loaded, for a shared layer has none of its own to fill,
-    and before the optimizer is made, which must see the templates.
+    Share once the weights are drawn or loaded, for a shared layer has none of its own to fill (what
+    ``nn.init`` or ``copy_`` write into its weight is lost), and before the optimizer is made, which
+    must see the templates. `unshare` a model before it is quantised, and before layers are taken
+    out or replaced, for a group's templates go where its first layer goes. To freeze the weights
+    of a group, call ``softshare.sharing.banks(net)[label].requires_grad_(False)``; freezing the
+    group's first layer freezes them all too.
 
     Args:
         net: any module; changed in place.
@@ -55,7 +63,7 @@ def share(
 
     Raises:
         ValueError: an unknown or repeated name, unequal shapes, a weight that is shared or tied
-            already, k out of range, or nothing to share.
+            already or cannot be mixed, k out of range, nothing to share, or a folded model.
 
     Example:
         >>> net = nn.Sequential(*[nn.Conv2d(8, 8, 3, padding=1) for _ in range(4)])
@@ -65,19 +73,20 @@ def share(
         >>> net(torch.zeros(1, 8, 5, 5)).shape
         torch.Size([1, 8, 5, 5])
     """
+    refuse_folded(net)
     chosen = resolve_groups(net, groups) if groups is not None else find_groups(net)
     if not chosen:
         raise ValueError(
             "Sharing needs two or more weights of equal shape; this model has none that are free. "
-            "Name them with groups=[[...]], or unshare() first."
+            f"Name them with groups=[[...]], or unshare() first.{obstacles(net)}"
         )
     sizes = _template_counts(chosen, templates, clamp=groups is None)
     mixes = {
         label: initial_coefficients(len(members), sizes[label], init, generator)
         for label, members in chosen.items()
     }
-    banks = [_install(label, chosen[label], A, init) for label, A in mixes.items()]
-    ForwardPass(banks).attach(net)
+    installed = [_install(label, chosen[label], A, init) for label, A in mixes.items()]
+    ForwardPass(installed).attach(net)
     return net
 
 
@@ -85,7 +94,8 @@ def unshare(net: nn.Module) -> nn.Module:
     """A plain copy of a shared model: same function, ordinary weights, its original classes.
 
     Args:
-        net: a model that `share` was applied to (at any depth); it stays as it is.
+        net: a model that `share` was applied to (at any depth), or a part of one; it stays as
+            it is.
 
     Returns:
         A deep copy in which every shared weight is an ordinary parameter, in its old place among
@@ -103,8 +113,9 @@ def unshare(net: nn.Module) -> nn.Module:
         >>> torch.allclose(plain(x), net(x))
         True
     """
-    if not banks(net):
-        raise ValueError("unshare() needs a model with shared layers; this one has none.")
+    if not any(isinstance(module, SharedWeights) for module in net.modules()):
+        why = f" {FOLDED}" if is_folded(net) else ""
+        raise ValueError(f"unshare() needs a model with shared layers; this one has none.{why}")
     plain = copy.deepcopy(net)
     for module in list(plain.modules()):
         for hooks in (module._forward_pre_hooks, module._forward_hooks):
@@ -129,27 +140,21 @@ def groups(net: nn.Module) -> dict[str, list[str]]:
         net: any module.
 
     Returns:
-        ``{label: [weights in layer order]}``; the order is that of the LSM's rows.
+        ``{label: [weights in layer order]}``, named as in `net`; the order is that of the LSM's
+        rows.
+
+    Raises:
+        ValueError: a folded model, or one that has lost its templates.
 
     Example:
         >>> groups(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)))
         {'Linear 4x4': ['0', '2']}
     """
-    shared = banks(net)
+    shared = layer_names(net)
     if shared:
-        return {label: list(bank.layers) for label, bank in shared.items()}
+        return shared
+    refuse_folded(net)
     return {label: [m.label for m in members] for label, members in find_groups(net).items()}
-
-
-def banks(net: nn.Module) -> dict[str, TemplateBank]:
-    """The banks of a shared model by group label, in the order of the groups."""
-    paths = {m: path for path, m in net.named_modules() if isinstance(m, TemplateBank)}
-    passes = [hook for m in net.modules() for hook in m._forward_pre_hooks.values()]
-    ordered = [b for hook in map(pass_of, passes) if hook for b in hook.banks if b in paths]
-    found: dict[str, TemplateBank] = {}
-    for bank in dict.fromkeys([*ordered, *paths]):
-        found[bank.label if bank.label not in found else paths[bank]] = bank
-    return found
 
 
 def _template_counts(
@@ -184,7 +189,7 @@ def _install(label: str, members: Sequence[Member], A: Tensor, init: str) -> Tem
             T = torch.tensordot(A.T, W, dims=1)  # (k, L) @ (L, n)
         else:
             T = W[: A.shape[1]].clone()
-        bank = TemplateBank(T, A, [m.label for m in members], label)
+        bank = TemplateBank(T, A, [m.label for m in members], label, init)
     first = members[0]
     weight = first.parameter
     for rank, layout in ((4, torch.channels_last), (5, torch.channels_last_3d)):

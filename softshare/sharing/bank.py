@@ -26,6 +26,7 @@ class TemplateBank(nn.Module):
         coefficients: ``(L, k)``, row i is alpha of layer i.
         layers: the L names of the weights, in layer order: the axes of the LSM.
         label: name of the group.
+        init: how the coefficients start, as in `share`; their chance level depends on it.
 
     Raises:
         ValueError: the shapes do not fit together.
@@ -40,8 +41,15 @@ class TemplateBank(nn.Module):
         True
     """
 
+    init = "orthogonal"  # of banks that were pickled before they knew
+
     def __init__(
-        self, templates: Tensor, coefficients: Tensor, layers: Sequence[str], label: str = ""
+        self,
+        templates: Tensor,
+        coefficients: Tensor,
+        layers: Sequence[str],
+        label: str = "",
+        init: str = "orthogonal",
     ) -> None:
         super().__init__()
         expected = (len(layers), *templates.shape[:1])
@@ -54,7 +62,7 @@ class TemplateBank(nn.Module):
         self.templates = nn.Parameter(templates.flatten(0, 1))  # (k·o, i, h, w)
         self.coefficients = nn.Parameter(coefficients)  # (L, k)
         self.layers = tuple(layers)
-        self.label = label
+        self.label, self.init = label, init
         self.rounding: torch.dtype | None = None
         """Where all layers round their weights under autocast, they can be rounded together."""
         self._open: tuple[int, tuple[Tensor, ...]] | None = None  # (thread or 0: any, weights)
@@ -87,7 +95,8 @@ class TemplateBank(nn.Module):
         next ``eval()`` or forward pass with gradient on.
         """
         compiling = torch.compiler.is_compiling()
-        if compiling or self.training or torch.is_grad_enabled():
+        mixing = compiling or self.training or torch.is_grad_enabled()
+        if mixing or torch.jit.is_tracing():  # a trace holds what it is given as a constant
             self._baked = None
             weights = self._mix(self.coefficients, self.rounding)
             self._open = (0 if compiling else get_ident(), weights)
@@ -121,6 +130,10 @@ class TemplateBank(nn.Module):
     def _apply(self, fn: Callable, recurse: bool = True) -> TemplateBank:
         self._open = self._baked = None
         return super()._apply(fn, recurse)
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        self._open = None  # Ctrl-C runs no hooks: a pass that it broke off is still open
+        super()._load_from_state_dict(*args)
 
     def _mix(self, coefficients: Tensor, rounding: torch.dtype | None = None) -> tuple[Tensor, ...]:
         return mix(self.templates, coefficients, rounding)

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import nn
 
 from softshare.sharing.bank import TemplateBank
+from softshare.sharing.shared_weights import check_whole
+
+Link = tuple[nn.Module, str, nn.Module]
+"""Parent, name, child."""
 
 
 class ForwardPass:
     """Hooks of the root: all weights are mixed as its forward begins, dropped as it ends."""
+
+    _links: list[Link] | None = None
 
     def __init__(self, banks: Sequence[TemplateBank]) -> None:
         self.banks = list(banks)
@@ -22,12 +29,37 @@ class ForwardPass:
         net.register_forward_hook(self.after, always_call=True)
 
     def before(self, module: nn.Module, inputs: Any) -> None:
+        if not torch.compiler.is_compiling() and not self._linked():
+            check_whole(module)
+            self._links = _links(module, self.banks)
         for bank in self.banks:
             bank.open()
 
     def after(self, module: nn.Module, inputs: Any, output: Any) -> None:
         for bank in self.banks:
             bank.close()
+
+    def _linked(self) -> bool:
+        """Whether the banks are where the last search through the model has found them."""
+        return self._links is not None and all(
+            parent._modules.get(name) is child for parent, name, child in self._links
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"banks": self.banks}
+
+
+def _links(net: nn.Module, banks: Sequence[TemplateBank]) -> list[Link]:
+    """The steps from a model to its banks."""
+    links = {}
+    for path, module in net.named_modules():
+        if any(module is bank for bank in banks):
+            parent = net
+            for name in path.split("."):
+                child = parent.get_submodule(name)
+                links[id(parent), name] = (parent, name, child)
+                parent = child
+    return list(links.values())
 
 
 def pass_of(hook: Any) -> ForwardPass | None:

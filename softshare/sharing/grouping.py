@@ -9,6 +9,9 @@ from typing import Any
 
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.parameter import UninitializedParameter as Lazy
+
+from softshare.sharing.refusals import unknown, unshareable
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,8 @@ def find_groups(net: nn.Module) -> dict[str, list[Member]]:
     """The model's own groups, else its convolutions and linear layers of equal class and shape.
 
     Layers stand in the order of ``named_modules``. Frozen layers and trained ones, or layers of
-    different dtype or device, do not mix. A weight that the model uses in two places, or that is
-    shared already, is left out, as are groups of one.
+    different dtype or device, do not mix. A weight that the model uses in two places, that is
+    shared already, parametrised or lazy, is left out, as are groups of one.
     """
     own = getattr(net, "sharing_groups", None)
     if own is not None and not any("_slots" in m.__dict__ for m in net.modules()):
@@ -41,7 +44,7 @@ def find_groups(net: nn.Module) -> dict[str, list[Member]]:
         weight = module._parameters.get("weight")
         if weight is None or not isinstance(module, (_ConvNd, nn.Linear)):
             continue
-        if uses[id(weight)] == 1:
+        if uses[id(weight)] == 1 and not isinstance(weight, Lazy):
             kind = f"{type(module).__name__} {'x'.join(map(str, weight.shape))}"
             key = (kind, weight.requires_grad, weight.dtype, weight.device)
             found.setdefault(key, []).append(Member(path, module, "weight"))
@@ -115,19 +118,13 @@ def _member(net: nn.Module, name: str) -> Member:
         module = modules.get(path)
         if module is None or attribute not in module._parameters:
             continue
-        weight = module._parameters[attribute]
         if attribute in module.__dict__.get("_slots", ()):
             raise ValueError(f"{name!r} is shared already; unshare() the model to regroup it.")
-        if isinstance(module, nn.RNNBase):
-            raise ValueError(
-                f"{name!r} belongs to an {type(module).__name__}, which keeps copies of its "
-                "weights; build it from nn.RNNCell, nn.GRUCell or nn.LSTMCell to share them."
-            )
-        if weight is not None and weight.dim() > 0:
+        if reason := unshareable(module, attribute):
+            raise ValueError(f"{name!r} {reason}")
+        if module._parameters[attribute] is not None:
             return Member(name, module, attribute)
-    known = [p for p, m in modules.items() if m._parameters.get("weight") is not None]
-    shown = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
-    raise ValueError(f"No layer or weight is called {name!r} in this model; it has {shown}.")
+    raise ValueError(unknown(net, name))
 
 
 def _uses(net: nn.Module) -> Counter[int]:

@@ -10,6 +10,12 @@ from torch import Tensor, nn
 INITS = ("orthogonal", "identity", "uniform", "normal", "sparse-uniform", "sparse-normal")
 
 
+def check_init(init: str) -> None:
+    """Refuses what is none of ``INITS``."""
+    if init not in INITS:
+        raise ValueError(f"The coefficients start as one of {', '.join(INITS)}; got {init!r}.")
+
+
 def initial_coefficients(
     layers: int,
     templates: int,
@@ -45,8 +51,7 @@ def initial_coefficients(
         ...
         ValueError: A group of 6 layers takes 1 to 6 templates; got 7.
     """
-    if init not in INITS:
-        raise ValueError(f"The coefficients start as one of {', '.join(INITS)}; got {init!r}.")
+    check_init(init)
     if (
         isinstance(templates, bool)
         or not isinstance(templates, int)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor, nn
 
 from softshare.sharing.bank import TemplateBank
+from softshare.sharing.refusals import listed
 
 
 class SharedWeights:
-    """Marks the classes of modules with weights from banks: ``{name: (bank, layer)}``."""
+    """Marks the classes of modules with weights from banks: ``{name: (bank, layer)}``.
+
+    Outside a forward pass of the root a weight is made anew whenever it is asked for. What is
+    written into it in place (``nn.init``, ``copy_``, ``.data``) is lost, and where no gradient is
+    recorded PyTorch has nothing to say of that. Write into the bank, or `unshare` first; so too
+    to quantise, which takes each weight once.
+    """
 
     _plain: type
     _slots: dict[str, tuple[TemplateBank, int]]
@@ -35,6 +43,35 @@ def restore_weight(module: nn.Module, name: str, weight: Tensor, trains: bool) -
     module._parameters[name] = nn.Parameter(weight.detach().clone(), requires_grad=trains)
 
 
+def shared_weights(net: nn.Module) -> Iterator[tuple[str, TemplateBank, int]]:
+    """Name in `net`, bank and layer of each of its mixed weights."""
+    for path, module in net.named_modules():
+        if isinstance(module, SharedWeights):
+            for name, (bank, layer) in module._slots.items():
+                full = f"{path}.{name}" if path else name
+                yield path if path and name == "weight" else full, bank, layer
+
+
+def check_whole(net: nn.Module) -> None:
+    """Refuses a model with weights mixed from a bank that is no submodule of it.
+
+    Its optimizer would not train them, its state_dict not hold them.
+
+    Raises:
+        ValueError: names the layers, and says how they get weights of their own.
+    """
+    held = {id(module) for module in net.modules() if isinstance(module, TemplateBank)}
+    lost = [(name, bank) for name, bank, _ in shared_weights(net) if id(bank) not in held]
+    if lost:
+        bank = lost[0][1]
+        names = [name for name, other in lost if other is bank]
+        raise ValueError(
+            f"{listed(names)}: mixed from the templates of group {bank.label!r}, which this model "
+            f"lacks. They went with the group's first layer, {bank.layers[0]!r}. unshare() a model "
+            "before it is taken apart; unshare() of this one makes the present weights its own."
+        )
+
+
 @functools.cache
 def _shared_class(plain: type, names: tuple[str, ...]) -> type:
     """A subclass of `plain` that finds the weights called `names` in their banks."""
@@ -50,7 +87,14 @@ def _shared_class(plain: type, names: tuple[str, ...]) -> type:
             )
         plain.__setattr__(self, key, value)  # type: ignore[call-arg]
 
+    def reset(self: Any) -> None:
+        raise RuntimeError(
+            f"{plain.__name__} cannot reset weights that are mixed from templates (Eq. 1): what is "
+            "written into them is lost. Reset before share(), or softshare.unshare() the model."
+        )
+
     body: dict[str, Any] = {name: _generated(name) for name in names}
+    body |= {m: reset for m in ("reset_parameters", "_reset_parameters") if hasattr(plain, m)}
     body |= {"_plain": plain, "__reduce_ex__": reduce_ex, "__setattr__": setattr_}
     body |= {"__module__": plain.__module__, "__doc__": plain.__doc__}
     return type(f"Shared{plain.__name__}", (plain, SharedWeights), body)

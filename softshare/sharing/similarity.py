@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from softshare.sharing import banks
 from softshare.sharing.bank import TemplateBank
 from softshare.sharing.initialisation import initial_coefficients
+from softshare.sharing.refusals import first_step
 
 ZERO = 1e-12
-"""Coefficients of a smaller norm than this have no direction."""
+"""Coefficients of a smaller norm than this have hardly a direction."""
 
 
 def similarity(coefficients: Tensor) -> Tensor:
@@ -26,8 +27,8 @@ def similarity(coefficients: Tensor) -> Tensor:
         coefficients: A, ``(L, k)``.
 
     Returns:
-        S, ``(L, L)``, float32 in [0, 1]; a layer whose coefficients are zero, or shorter than
-        `ZERO`, is like no other.
+        S, ``(L, L)``, float32 in [0, 1]; a layer whose coefficients are zero is like no other, not
+        even itself, and below a norm of `ZERO` similarity falls to that in proportion.
 
     Example:
         >>> similarity(torch.tensor([[1.0, 0.0], [-2.0, 0.0], [1.0, 1.0]]))
@@ -132,5 +133,5 @@ def chance_level(
 def _shared(net: nn.Module) -> dict[str, TemplateBank]:
     found = banks(net)
     if not found:
-        raise ValueError("The LSM needs shared layers; this model has none. Call share() first.")
+        raise ValueError(f"The LSM needs shared layers; this model has none. {first_step(net)}")
     return found

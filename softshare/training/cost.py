@@ -95,6 +95,6 @@ def _macs(model: str, shape: tuple[int, ...]) -> tuple[int, int]:
     plain = "cnn" if model in PATH_MODELS else "-".join(model.removeprefix("s").split("-")[:3])
     with torch.device("meta"):
         build(model)
-        net = build(plain, in_channels=shape[0])  # which the networks of Section 4.4 ignore
+        net = build(plain, in_channels=shape[0])
         layers = sum(not any(module.children()) for module in net.modules())
         return count(net, shape).macs or 0, layers

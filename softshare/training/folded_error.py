@@ -1,8 +1,7 @@
-"""What folding costs: the error of a trained network folded at every threshold that it has."""
+"""What folding costs a run: its foldings measured when training ends, or later."""
 
 from __future__ import annotations
 
-import copy
 import time
 import warnings
 from dataclasses import replace
@@ -12,12 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from softshare.folding import Folding, folding
-from softshare.folding.ties import similarities, thresholds
 from softshare.records import Run
 from softshare.sharing import banks
+from softshare.training.folded_score import all_thresholds, measure
 from softshare.training.precision import name_of, precision_for
-from softshare.training.recalibration import RECALIBRATION, as_recalibrated, recalibrate
+from softshare.training.recalibration import RECALIBRATION
 from softshare.training.tasks import Task, check_images, predictor, task_for
 
 
@@ -29,7 +27,7 @@ def measured(
     always: bool = False,
     progress: bool = False,
 ) -> Run:
-    """A run with its ``folded`` measured, and the ``folding_seconds`` that it took as a cost.
+    """A run with ``folded`` and ``folded_alone`` measured, and the seconds that it took as a cost.
 
     Args:
         run: the record; returned as it is where the network shares nothing.
@@ -37,29 +35,37 @@ def measured(
         task: that it was trained on, on the device of `net`.
         precision: what the network computes in.
         always: False leaves out what takes longer than the training took, as with the few
-            examples of a trial run, counted in passes of examples. ``origin["folded"]`` says so.
+            examples of a trial run, counted in passes of examples; groups folded alone first.
+            Where nothing is left, ``origin["folded"]`` says so.
         progress: whether to show a bar.
     """
     if not banks(net):
         return run
     start = time.monotonic()
+    bound = float("inf") if always else 3 * _seen(run)  # a step passes forth and back
+    last = run.recipe.total_epochs - 1
     try:
-        if not always and _passes(run, net) > 3 * _seen(run):  # a step passes forth and back
+        whole = _passes(run, len(all_thresholds(net)))
+        if whole > bound:
             why = "not measured, as it would take longer than the training; fold RECORD --measure"
             return replace(run, origin=run.origin | {"folded": why})
-        found = measure(net, task, run.recipe.total_epochs - 1, precision, progress)
+        found, alone = measure(net, task, last, precision, progress), {}
+        groups = list(banks(net)) if len(banks(net)) > 1 else []
+        if whole + _passes(run, sum(len(all_thresholds(net, g)) for g in groups)) <= bound:
+            alone = {g: measure(net, task, last, precision, progress, g) for g in groups}
     except ModuleNotFoundError as error:
         warnings.warn(f"Folding {run.path} was not measured: {error}.", stacklevel=2)
         return replace(run, origin=run.origin | {"folded": f"not measured: {error}"})
     seconds = round(time.monotonic() - start, 2)
-    return replace(run, folded=found, cost=run.cost | {"folding_seconds": seconds})
+    cost = run.cost | {"folding_seconds": seconds}
+    return replace(run, folded=found, folded_alone=alone, cost=cost)
 
 
-def _passes(run: Run, net: nn.Module) -> float:
-    """Examples that go through the network when it is measured."""
+def _passes(run: Run, foldings: int) -> float:
+    """Examples that go through the network when so many foldings are measured."""
     recipe, scored = run.recipe, run.data["test"] / run.recipe.phases
     drawn = min(RECALIBRATION * recipe.batch_size, run.data["train"] / recipe.phases)
-    return len(all_thresholds(net)) * (2 * scored + drawn)
+    return foldings * (2 * scored + drawn)
 
 
 def _seen(run: Run) -> float:
@@ -87,7 +93,8 @@ def remeasured(
         progress: whether to show a bar.
 
     Returns:
-        The run with new ``folded`` and the metric of its ``weights``; save it to keep them.
+        The run with new ``folded``, ``folded_alone`` and the metric of its ``weights``; save it to
+        keep them.
 
     Raises:
         ValueError: the run kept no weights, or was trained on other images of that name.
@@ -105,90 +112,6 @@ def remeasured(
     kept = measured(kept, net, task, precision, True, progress)
     how = f"on {place.type} in {name_of(precision)}, from the kept weights"
     return replace(kept, origin=run.origin | {"folded": how}) if kept.folded else kept
-
-
-def measure(
-    net: nn.Module,
-    task: Task,
-    epoch: int,
-    precision: torch.dtype = torch.float32,
-    progress: bool = False,
-) -> list[dict[str, float]]:
-    r"""The score of a shared network folded at t = 1 and wherever ties of any group grow.
-
-    Folding changes what reaches the layers behind, and the running statistics of batch
-    normalisation no longer fit. Each folding is therefore scored twice: as it is, and with these
-    estimated anew, as the plain average over the first batches of training examples of the given
-    epoch, `RECALIBRATION` of them or all there are, seen without dropout. Test examples take no
-    part in that.
-
-    Nothing is rebuilt: the folded network is the same network with the coefficients
-    :math:`s_i r_{\tau(i)}` in place of :math:`\alpha_i`, and mixes the very weights that
-    `softshare.fold` stores.
-
-    Args:
-        net: a shared network; it stays as it is, and so do PyTorch's random streams.
-        task: what it was trained on, on the device of `net`.
-        epoch: counted from 0: whose examples are scored and drawn, that is, the last.
-        precision: what the network computes in.
-        progress: whether to show a bar.
-
-    Returns:
-        For each threshold, falling: ``threshold``; ``parameters`` of the folded network; the
-        scores of the task, and the same with ``_recalibrated`` to their names.
-
-    Example:
-        >>> from softshare.models import build
-        >>> from softshare.recipe import for_profile
-        >>> from softshare.training.tasks import task_for
-        >>> recipe = for_profile("swrn-16-1-1", profile="smoke", examples=128)
-        >>> task = task_for(recipe, torch.device("cpu"))
-        >>> found = measure(build("swrn-16-1-1", **task.model_settings), task, epoch=9)
-        >>> [list(line) for line in found]
-        [['threshold', 'parameters', 'test_error', 'test_error_recalibrated']]
-    """
-    from tqdm.auto import tqdm
-
-    twin = copy.deepcopy(net).eval()
-    kept = copy.deepcopy(twin.state_dict())
-    lines = []
-    each = all_thresholds(net)
-    for threshold in tqdm(each, "foldings", unit="folding", disable=not progress):
-        twin.load_state_dict(kept)
-        parts = fold_in_place(twin, threshold)
-        lines.append({"threshold": threshold, "parameters": folded_size(net, parts)})
-        lines[-1] |= task.scores(predictor(twin, precision), epoch)
-        recalibrate(twin, task, epoch, precision)
-        lines[-1] |= as_recalibrated(task.scores(predictor(twin, precision), epoch))
-    return lines
-
-
-def all_thresholds(net: nn.Module) -> tuple[float, ...]:
-    """1, and the thresholds at which ties grow in any group of a shared network; falling."""
-    each = [thresholds(similarities(bank.coefficients)) for bank in banks(net).values()]
-    return tuple(sorted({1.0}.union(*each), reverse=True))
-
-
-def fold_in_place(net: nn.Module, threshold: float) -> dict[str, Folding]:
-    """Gives the layers of each group the coefficients of their folding, and returns these."""
-    parts = {}
-    for label, bank in banks(net).items():
-        A = bank.coefficients.detach()
-        T = bank.templates.detach().float().reshape(A.shape[1], -1)  # (k, n)
-        gram = (T @ T.T).cpu()  # what follows is small
-        parts[label] = folding(A.cpu(), threshold, bank.layers, label, gram)
-        with torch.no_grad():
-            bank.coefficients.copy_(parts[label].coefficients)
-    return parts
-
-
-def folded_size(net: nn.Module, parts: dict[str, Folding]) -> int:
-    """Parameters of a shared network once its groups are folded as given."""
-    total = sum(p.numel() for p in net.parameters())
-    for label, bank in banks(net).items():
-        total -= sum(p.numel() for p in bank.parameters())
-        total += parts[label].parameters(bank.templates.numel() // bank.coefficients.shape[1])
-    return total
 
 
 def score(net: nn.Module, task: Task, epoch: int, precision: torch.dtype, device: Any) -> float:

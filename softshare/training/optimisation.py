@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from softshare.folding.folded_weights import coefficients
-from softshare.sharing.bank import TemplateBank
+from softshare.sharing import banks
 
 
 def param_groups(net: nn.Module, weight_decay: float = 5e-4) -> list[dict[str, Any]]:
@@ -22,7 +22,7 @@ def param_groups(net: nn.Module, weight_decay: float = 5e-4) -> list[dict[str, A
         Two groups, decayed and not; every trainable parameter stands in just one of them.
 
     Raises:
-        ValueError: a negative weight decay.
+        ValueError: a negative weight decay, or a shared model that has lost its templates.
 
     Example:
         >>> import softshare as ss, torch
@@ -33,7 +33,7 @@ def param_groups(net: nn.Module, weight_decay: float = 5e-4) -> list[dict[str, A
     """
     if not weight_decay >= 0:  # also refuses nan
         raise ValueError(f"Weight decay is 0 or more; got {weight_decay}.")
-    free = {id(m.coefficients) for m in net.modules() if isinstance(m, TemplateBank)}
+    free = {id(bank.coefficients) for bank in banks(net).values()}
     free |= {id(p) for p in coefficients(net)}
     trained = [p for p in net.parameters() if p.requires_grad]
     return [

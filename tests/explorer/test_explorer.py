@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 import softshare as ss
 from softshare.explorer import Explorer
@@ -26,6 +29,7 @@ from softshare.explorer.states import Network
 from softshare.folding import folding, foldings
 from softshare.folding.program import smallest
 from softshare.records import Run
+from softshare.sharing import banks
 
 GROUPS = {"stage1": (6, 4, 2), "stage2": (6, 4, 3), "stage3": (6, 4, 1)}
 schedules = st.lists(st.integers(1, 5), min_size=1, max_size=14)
@@ -160,6 +164,8 @@ def test_every_state_shows_what_folding_computes(run: Run, explorer: Explorer) -
             assert state.parameters == line["parameters"]
             values = f"{line['test_error']:.2f} %; recalibrated "
             values += f"{line['test_error_recalibrated']:.2f} %"
+            before = f"{run.folded[0]['test_error_recalibrated']:.2f} %"
+            assert f"14.25 %; recalibrated {before}" in parts["numbers"], "unfolded, both ways"
         else:
             values = "not measured"
         expected = values if tied else "nothing is folded"
@@ -213,6 +219,16 @@ def test_luck_is_called_luck(soft_run: Callable[..., Run]) -> None:
         folded = page.network.moments[epoch].states[position].foldings[group]
         said = "At or below the chance level" in page.frame(epoch, stage, position)["scale"]
         assert said == (len(folded.ties) < 6 and folded.threshold <= chance)
+
+
+@pytest.mark.parametrize("init", ["orthogonal", "normal", "sparse-uniform"])
+def test_the_chance_level_is_that_of_how_the_model_started(init: str) -> None:
+    made = ss.share(nn.Sequential(*[nn.Linear(3, 3) for _ in range(6)]), init=init)
+    for net in (made, copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
+        assert Explorer(net).page.network.chance["Linear 3x3"] == ss.chance_level(6, 6, init)
+    (bank,) = banks(made).values()
+    del bank.init  # as in a bank that was pickled by an earlier version
+    assert Explorer(made).page.network.chance["Linear 3x3"] == ss.chance_level(6, 6)
 
 
 def test_a_model_is_shown_as_it_stands_and_stays_so() -> None:

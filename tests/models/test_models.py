@@ -233,6 +233,10 @@ REFUSED = [
     (("wrn-50-2",), {"dropout": 0.3}, "dropout 0.3"),
     (("wrn-50-2", 0), {}, "A classifier has 1 output or more; got 0"),
     (("swrn-50-2-3",), {}, "A group of 2 layers takes 1 to 2 templates; got 3"),
+    (("wrn-28-1",), {"init": "ones"}, "The coefficients start as one of orthogonal, .*got 'ones'"),
+    (("scnn",), {"init": "ones"}, "got 'ones'"),
+    (("cnn", 7), {}, "take 2 channels and return 1, .* got num_classes=7, in_channels=None"),
+    (("scnn-r", None, 3), {}, "got num_classes=None, in_channels=3"),
     (("cnn",), {"dropout": 0.3}, "The networks of Section 4.4 have no dropout; got 0.3"),
 ]
 

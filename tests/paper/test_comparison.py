@@ -2,13 +2,14 @@
 
 import itertools
 import math
+import re
 import statistics
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from softshare.paper import compare, rows
-from softshare.paper.comparison import COLUMNS, NO_ROW, verdict
+from softshare.paper.comparison import COLUMNS, NO_ROW, rule, verdict
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Run:
     recipe: Recipe
     result: dict = field(default_factory=dict)
     data: dict = field(default_factory=dict)
+    model: dict = field(default_factory=dict)
 
 
 def runs(model, errors, metric="test_error", **settings):
@@ -83,6 +85,25 @@ def test_verdict_never_improves_with_distance_and_ignores_the_sign():
         found = [rank.index(verdict(d / 100, spread, n)) for d in range(60)]
         assert found == sorted(found)
         assert found == [rank.index(verdict(-d / 100, spread, n)) for d in range(60)]
+
+
+def test_the_rule_in_words_has_the_bounds_of_the_verdicts():
+    found = re.search(
+        r"\*reproduced\* is within (\S+) standard errors of our mean \(at least (\S+) points, all "
+        r"that a single run has, and at most (\S+)\), \*close\* within (\S+) points, \*not",
+        rule(),
+    )
+    errors, floor, cap, close = found.groups()
+    for bound, spread, n in (
+        (floor, math.nan, 1),
+        (floor, 0.0, 5),
+        (float(errors) * 0.2 / math.sqrt(4), 0.2, 4),
+        (cap, 9.0, 2),
+    ):
+        assert verdict(float(bound), spread, n) == "reproduced"
+        assert verdict(float(bound) + 0.001, spread, n) != "reproduced"
+    assert verdict(float(close), 0.0, 5) == "close"
+    assert verdict(float(close) + 0.001, 0.0, 5) == "not reproduced"
 
 
 # --- Rows of the paper -------------------------------------------------------------------------
@@ -143,6 +164,22 @@ def test_quoted_and_unclear_cells_are_marked():
     assert only(frame, n=1)["confidence"] == "medium"
     assert only(frame, row="DenseNet 190-40", data="cifar10")["quoted"]
     assert "another family" in only(frame, row="DenseNet 190-40", data="cifar10")["why"]
+    assert only(frame, n=1)["note"].startswith("The C-10+ cell is hard to read")
+
+
+def test_parameters_are_exact_where_the_network_is_ours():
+    (narrow,) = runs("swrn-28-4", [9.0], cutout=16)
+    narrow = replace(narrow, model={"parameters": 5_849_158})
+    frame = compare([*runs("swrn-28-10-2", [2.7], cutout=16), narrow], "table4")
+    own = only(frame, row="SWRN 28-10-2")
+    assert (own["printed_parameters"], own["parameters"]) == ("17.1M", 17_125_630)
+    other = only(frame, row=NO_ROW)
+    assert (other["printed_parameters"], other["parameters"]) == ("", 5_849_158)
+    searched = only(frame, row="DARTS")
+    assert searched["printed_parameters"] == "3.4M" and math.isnan(searched["parameters"])
+    assert (own["gpu_days"], searched["gpu_days"]) == (0.4, 4)
+    assert compare([], "table1")["gpu_days"].isna().all()
+    assert only(compare([], "table1"), row="SWRN 28-10", data="cifar100")["parameters"] == 36536992
 
 
 def test_imagenet_measures():
@@ -245,7 +282,8 @@ def test_runs_are_read_once_and_their_order_does_not_matter():
         ("swrn-28-1", {"dropout": 0.3}, "table1", "SWRN 28-10*"),
         ("swrn-28-1", {"dropout": 0.3}, "table2", "SWRN 28-10*"),
         ("swrn-28-17-2", {"dropout": 0.3}, "table2", "SWRN 28-18-2*"),
-        ("swrn-28-1-2", {"cutout": 16}, "table4", "SWRN 28-4-2"),
+        ("swrn-28-1-2", {"cutout": 16}, "table4", "SWRN 28-10-2"),  # at width 4 it has no twin
+        ("swrn-28-13-2", {"cutout": 16}, "table4", "SWRN 28-14-2"),
     ],
 )
 def test_narrow_stand_ins(model, settings, table, stands_in_for):
@@ -278,6 +316,14 @@ def test_a_model_without_a_row_appears_by_itself():
     line = only(compare(runs("wrn-40-4", [4.5]), "table1"), row=NO_ROW)
     assert (line["stands_in_for"], line["why"]) == ("", "the paper has no such row")
     assert not lines(compare(runs("wrn-40-4", [4.5]), "table4"), row=NO_ROW)
+
+
+@pytest.mark.parametrize("model", ["swrn-28-1-4", "swrn-28-10-4", "wrn-40-4"])
+def test_what_is_trained_otherwise_than_all_our_rows_is_not_in_the_table(model):
+    """Table 2 trains with dropout; that the quoted DenseNets do not is no reason."""
+    assert not lines(compare(runs(model, [9.0]), "table2"), row=NO_ROW)
+    assert only(compare(runs(model, [9.0]), "table1"), row=NO_ROW)["stands_in_for"] == ""
+    assert only(compare(runs(model, [9.0], dropout=0.3), "table2"), row=NO_ROW)["n"] == 1
 
 
 def test_runs_of_another_task_are_left_out():

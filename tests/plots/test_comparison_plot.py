@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from softshare import compare
 from softshare.plots.comparison_plot import comparison
 from softshare.recipe import for_profile
 from softshare.records import Run
+from softshare.reproduction import Reproduction
 
 Make = Callable[..., Run]
 pytestmark = pytest.mark.usefixtures("on_paper")
@@ -23,9 +25,9 @@ def test_a_comparison_shows_both_numbers_and_the_spread_line_by_line(make_run: M
     ax = comparison(table)
     labels = [text.get_text() for text in ax.get_yticklabels()]
     assert len(labels) == len(table) == 11
-    assert labels[4] == "SWRN 28-10 (cifar10, paper, n=2)"
+    assert labels[4] == "SWRN 28-10 (cifar10, paper, 200 epochs, n=2)"
     assert labels[5] == "SWRN 28-10 (cifar100)"
-    assert labels[10] == "WRN 28-1* (digits, smoke, n=1)"
+    assert labels[10] == "WRN 28-1* (digits, smoke, 10 epochs, n=1)"
     paper = np.asarray(ax.collections[0].get_offsets())
     np.testing.assert_array_equal(paper[:10], np.c_[table["paper"][:10], range(10)])
     (ours,) = ax.containers
@@ -35,6 +37,24 @@ def test_a_comparison_shows_both_numbers_and_the_spread_line_by_line(make_run: M
     bars = {s[0][1]: np.ptp(s[:, 0]) / 2 for s in ours.lines[2][0].get_segments() if len(s)}
     assert bars[4] == pytest.approx(np.std([3.6, 3.8], ddof=1))
     assert ax.yaxis_inverted()
+
+
+@pytest.mark.parametrize(
+    ("table", "model", "settings"),
+    [
+        ("table1", "wrn-28-1", [{}, {"epochs": 3}, {"lr": 0.05}, {"lr": 0.05, "batch_size": 64}]),
+        ("table4", "swrn-28-1-2", [{"cutout": 4}, {"cutout": 8}, {"cutout": 4, "epochs": 3}]),
+    ],
+)
+def test_rows_that_were_trained_otherwise_have_other_labels(
+    make_run: Make, table: str, model: str, settings: list[dict[str, Any]]
+) -> None:
+    runs = [make_run(for_profile(model, "digits", "smoke", **own)) for own in settings]
+    ax = comparison(compare(runs, table))
+    labels = [text.get_text() for text in ax.get_yticklabels()]
+    assert len(set(labels)) == len(labels)
+    lines = Reproduction(table, runs).summary().drop(columns="ours (%)")
+    assert not lines.duplicated().any()
 
 
 def test_nothing_to_compare_is_refused() -> None:

@@ -38,6 +38,8 @@ def test_curves_are_the_means_over_seeds_with_their_range(make_run: Make) -> Non
     band = next(drawn for drawn in ax.collections if drawn.get_paths())
     assert band.get_paths()[0].get_extents().extents.tolist() == [1.0, 4.0, 3.0, 9.0]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "test error (%)")
+    assert ax.get_legend().get_title().get_text() == "mean and range of 1 to 2 seeds"
+    assert curves(runs[1:]).get_legend().get_title().get_text() == "", "no band, no word of it"
 
 
 def test_another_quantity_can_be_drawn(make_run: Make) -> None:

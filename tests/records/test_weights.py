@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 import softshare as ss
 from softshare import sharing, storage
+from softshare.paths import runs_root
 from softshare.recipe import for_profile
 from softshare.records import Run, weights
 from softshare.training import train
@@ -165,6 +166,19 @@ def test_an_older_record_has_no_weights_and_says_so(tmp_path: Path) -> None:
     run = Run.load(run_of("wrn-10-1").save(tmp_path))
     with pytest.raises(ValueError, match="has a record but no weights: it is older than this"):
         run.network(tmp_path)
+
+
+def test_of_the_committed_records_demonstrations_alone_lost_the_weights_they_name() -> None:
+    """As `data/README.md` says."""
+    lost = [
+        run
+        for run in ss.load_runs()
+        if run.weights and not weights.companions(runs_root() / run.path)
+    ]
+    assert {run.profile for run in lost} <= {"smoke"}
+    for run in lost[:1]:
+        with pytest.raises(FileNotFoundError, match=r"no weights .* beside the record"):
+            run.network()
 
 
 def test_without_safetensors_training_goes_on_and_says_so(

@@ -189,6 +189,28 @@ def test_the_row_of_k_comes_once(trainer: Trainer, tmp_path: Path) -> None:
     assert trainer.asked == SMOKE
 
 
+def test_what_is_asked_for_and_not_trained_is_shown_as_missing(
+    trainer: Trainer, save: Callable[..., Run], tmp_path: Path
+) -> None:
+    asked = {"profile": "smoke", "seeds": 2, "k": 2, "runs": tmp_path}
+    save("wrn-28-1", profile="smoke")
+    save("swrn-28-1-1", profile="smoke", seed=1)
+    found = ss.reproduce("table1", train=False, **asked)
+    assert len(found.lacking) == 2 * 6 - 2 and trainer.asked == []
+    (line,) = [line for line in str(found).splitlines() if line.startswith("Asked for and not")]
+    assert "recorded, 10 runs on digits at profile SMOKE: " in line
+    for part in ("WRN 28-1 (seed 1)", "SWRN 28-1-1 (seed 0)", "SWRN 28-1-2 (seeds 0, 1)"):
+        assert part in line
+    assert line.endswith(
+        "`python -m softshare train wrn-28-1 --data digits --profile smoke --dropout 0.3`."
+    )
+    whole = ss.reproduce("table1", **asked)
+    assert set(whole.trained) == {recipe.path for recipe in found.lacking}
+    assert whole.lacking == [] and "Asked for" not in str(whole)
+    assert "Asked for" not in str(ss.reproduce("table1", train=False, **asked))
+    assert "Asked for" not in str(ss.reproduce("table1", train=False, runs=tmp_path / "none"))
+
+
 def test_a_k_that_cannot_be_built_is_refused_before_anything_is_trained(
     trainer: Trainer, tmp_path: Path
 ) -> None:
@@ -227,10 +249,18 @@ def test_the_row_of_k_shows_on_any_set(trainer: Trainer, tmp_path: Path) -> None
 
 
 def test_a_path_is_trained_on_by_its_path(trainer: Trainer, tmp_path: Path) -> None:
-    folder = str(tmp_path / "sets" / "flowers.tar.gz")
+    archive = tmp_path / "flowers.tar.gz"
+    archive.touch()
+    folder = str(archive)
     found = ss.reproduce("table1", data=folder, runs=tmp_path / "runs")
     assert set(trainer.data) == {folder}
     assert {run.recipe.data for run in found.runs} == {"flowers"}
+    archive.unlink()
+    for name in (folder, "flowers"):  # its records are enough to be shown
+        shown = ss.reproduce("table1", data=name, train=False, runs=tmp_path / "runs")
+        assert shown.runs == found.runs
+    with pytest.raises(FileNotFoundError, match=r"archive .*roses\.zip; check the path"):
+        ss.reproduce("table1", data=str(tmp_path / "roses.zip"), train=False, runs=tmp_path)
 
 
 def test_figure5_trains_its_three_networks(trainer: Trainer, tmp_path: Path) -> None:
@@ -243,6 +273,20 @@ def test_figure5_trains_its_three_networks(trainer: Trainer, tmp_path: Path) -> 
     trainer.asked.clear()
     assert len(ss.reproduce("figure5", runs=tmp_path).runs) == 6
     assert trainer.asked == []
+
+
+def test_figure3_shows_the_demonstration_that_it_trains(
+    trainer: Trainer, save: Callable[..., Run], tmp_path: Path
+) -> None:
+    there = save("wrn-28-1", "digits", "smoke")  # of Table 1's demonstration
+    found = ss.reproduce("figure3", runs=tmp_path)
+    models = ["swrn-28-1", "swrn-40-1", "wrn-28-1", "wrn-40-1"]
+    assert [run.recipe.model for run in found.runs] == models
+    assert len(found.trained) == 3 and there.path not in found.trained
+    cifar = save("wrn-28-1", "cifar10-jpeg", "fast")
+    assert ss.reproduce("figure3", runs=tmp_path).runs == [cifar]
+    assert len(ss.reproduce("figure3", profile="smoke", runs=tmp_path).runs) == 4
+    assert len(trainer.asked) == 4 + 4, "nothing but what was asked for"
 
 
 @pytest.mark.parametrize("asked", [{}, {"profile": "smoke", "seeds": 3}])
@@ -363,6 +407,15 @@ def test_the_row_of_k_and_the_networks_of_figure5_can_be_missing(
     assert missing == [for_profile("cnn"), for_profile("scnn-r")]
 
 
+def test_figure3_misses_its_networks_on_both_of_its_sets(
+    save: Callable[..., Run], tmp_path: Path
+) -> None:
+    save("wrn-28-4", "cifar100")
+    missing = ss.reproduce("figure3", train=False, runs=tmp_path).missing
+    assert {r.data for r in missing} == {"cifar10", "cifar100"} and len(missing) == 2 * 8 - 1
+    assert for_profile("wrn-28-4", "cifar100") not in missing
+
+
 # --- What is refused ---------------------------------------------------------------------------
 
 
@@ -389,6 +442,8 @@ def test_the_row_of_k_and_the_networks_of_figure5_can_be_missing(
         ("table1", {"train": 0}, "train is True or False; got 0"),
         ("table1", {"data": 10}, "data must be str; got 10"),
         ("table1", {"data": ""}, "data is a name"),
+        ("table1", {"data": "nosuch"}, "an image set is one of .*, got 'nosuch'"),
+        ("figure3", {"data": "flowers"}, "Figure 3 is of cifar10, cifar100, digits or a variant"),
         ("table1", {"data": "shortest-paths"}, "cnn, scnn, scnn-r train on 'shortest-paths'"),
         ("figure5", {"k": 2}, "figure5 are fixed: it takes no k; got k=2"),
         ("figure8", {"k": 2}, "figure8 are fixed: it takes no k; got k=2"),

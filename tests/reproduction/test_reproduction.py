@@ -35,6 +35,35 @@ def test_neither_variants_nor_profiles_are_averaged(make_run: Callable[..., Run]
     assert set(lines["model"]) == {"WRN 28-10"} and set(lines["paper (%)"]) == {"4.00"}
 
 
+def test_the_summary_marks_what_the_paper_quotes_and_the_notes_say_why() -> None:
+    for target, marked, columns in (
+        ("table1", {"quoted": 4, "": 6}, set()),
+        ("table2", {"quoted": 6, "unclear": 1, "": 11}, set()),
+        ("table3", {"quoted": 4, "note": 2, "": 2}, {"error"}),
+        ("table4", {"quoted": 10, "": 6}, {"GPU days"}),
+    ):
+        found = Reproduction(target)
+        table = found.summary()
+        assert table["mark"].value_counts().to_dict() == marked
+        assert {"GPU days", "error", "settings"} & set(table.columns) == columns
+        for mark in set(marked) - {""}:
+            names = dict.fromkeys(table["model"][table["mark"] == mark])
+            told = [line for line in found.notes().splitlines() if line.startswith(f"- *{mark}*, ")]
+            assert all(any(name.replace("*", r"\*") in line for line in told) for name in names)
+        assert sum(line.startswith("- *") for line in found.notes().splitlines()) >= len(marked) - 1
+
+
+def test_parameters_are_as_printed_and_exact_where_the_network_is_ours(
+    make_run: Callable[..., Run],
+) -> None:
+    run = make_run(for_profile("swrn-28-1-2", "digits", "smoke", cutout=4))
+    run.model["parameters"] = 175_710
+    table = Reproduction("table4", [run]).summary().set_index("model")
+    assert table.loc["SWRN 28-10-2", "parameters"] == "17.1M (17,125,630)"
+    assert table.loc["DARTS", ["parameters", "GPU days"]].tolist() == ["3.4M", "4"]
+    assert table.loc["SWRN 28-1-2", ["parameters", "GPU days"]].tolist() == ["175,710", ""]
+
+
 @pytest.mark.usefixtures("on_paper")
 def test_matrices_are_shown_for_each_kept_epoch_that_is_asked_for(
     make_run: Callable[..., Run],
@@ -48,4 +77,6 @@ def test_matrices_are_shown_for_each_kept_epoch_that_is_asked_for(
     titles = [ax.figure.get_suptitle() for ax in shown]
     assert titles == [f"SWRN 40-1-8, seed 0, epoch {epoch}" for epoch in (0, 1, 10)]
     assert list(found.patterns([1, 5])["epoch"]) == [1]
-    assert "SWRN 40-1-8, seed 0: mean similarity" in found.findings()
+    assert "whose similarities change is recorded yet" in found.findings()
+    seven = Reproduction("figure7", [run]).findings()
+    assert "SWRN 40-1-8 (digits), seed 0: mean similarity" in seven

@@ -15,7 +15,7 @@ from softshare import paper
 from softshare.plots.efficiency_plot import efficiency
 from softshare.recipe import for_profile
 from softshare.records import Run
-from softshare.results.efficiency import efficiency_sentences, points, shows
+from softshare.results.efficiency import drawn, efficiency_sentences, points, shows
 
 Make = Callable[..., Run]
 
@@ -65,7 +65,8 @@ def test_ours_are_means_over_seeds(runs: list[Run]) -> None:
         ("wrn-28-2", "cifar10", {}, True),
         ("swrn-40-4", "cifar100", {"dropout": 0.3}, True),
         ("wrn-28-2", "cifar10-jpeg", {}, True),
-        ("wrn-28-2", "digits", {}, False),
+        ("wrn-28-2", "digits", {}, True),
+        ("wrn-28-2", "flowers", {}, False),
         ("wrn-28-2", "cifar10", {"cutout": 16}, False),
         ("scnn", None, {}, False),
     ],
@@ -107,6 +108,35 @@ def test_every_point_is_drawn_where_it_belongs(runs: list[Run]) -> None:
     theirs = next(c for c in panels[0].containers if c.get_label() == "WRN (paper)")
     assert to_hex(ours[0].get_color()) == to_hex(theirs[0].get_color())
     panels[0].figure.clear()
+
+
+def test_schedules_have_markers_and_digits_a_panel_of_their_own(
+    runs: list[Run], make_run: Make
+) -> None:
+    longer = [replace(run, recipe=replace(run.recipe, epochs=90)) for run in runs[:3]]
+    digits = replace(
+        make_run(for_profile("wrn-28-2", "digits", "smoke"), 30.0), model=runs[0].model
+    )
+    panels = efficiency(points([*runs, *longer, digits]))
+    titles = [panel.get_title() for panel in panels]
+    assert titles == ["cifar10", "cifar100", "digits, a demonstration"]
+    marker = {c.get_label(): c[0].get_marker() for panel in panels for c in panel.containers}
+    short, long, shown = (
+        marker[f"WRN ({of} epochs)"]
+        for of in ("cifar10, fast, 30", "cifar10, fast, 90", "digits, smoke, 10")
+    )
+    assert len({short, long, shown}) == 3
+    assert marker["SWRN, k = 1 (cifar10, fast, 30 epochs)"] == short
+    assert [c[0].get_ydata().tolist() for c in panels[2].containers] == [[30.0]]
+    panels[0].figure.clear()
+
+
+def test_demonstrations_are_drawn_where_there_is_nothing_else(
+    runs: list[Run], make_run: Make
+) -> None:
+    digits = make_run(for_profile("wrn-28-1", "digits", "smoke"))
+    assert drawn([*runs, digits]) == runs
+    assert drawn([digits]) == [digits]
 
 
 def test_nothing_to_draw_is_refused() -> None:

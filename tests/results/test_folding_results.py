@@ -15,7 +15,17 @@ from softshare.paper import value
 from softshare.plots.folding_plot import folding_curves
 from softshare.recipe import for_profile
 from softshare.records import Run
-from softshare.results.folding_results import chance_of, cost, furthest, sentences, summary, table
+from softshare.results import drift
+from softshare.results.folding_results import (
+    chance_of,
+    cost,
+    furthest,
+    saves,
+    summary,
+    table,
+    unfolded,
+)
+from softshare.results.folding_sentences import price, sentences
 
 matplotlib.use("agg")
 GROUPS = {f"stage{i}": (6, 4, 2) for i in (1, 2, 3)}
@@ -46,6 +56,17 @@ def test_the_table_has_a_row_for_each_measured_folding(run: Run) -> None:
     assert set(found["chance"]) == {chance_of(run)} == {ss.chance_level(6, 4)}
 
 
+def test_each_score_is_set_beside_one_estimated_alike(run: Run) -> None:
+    better = [line | {"test_error_recalibrated": 4.25 + 2 * i} for i, line in enumerate(run.folded)]
+    better = replace(run, folded=better)
+    assert (unfolded(better), unfolded(better, "_recalibrated")) == (14.25, 4.25)
+    found = table([better])
+    assert found["cost recalibrated"].tolist() == pytest.approx([2 * i for i in range(len(found))])
+    assert found["cost"].tolist() == table([run])["cost"].tolist()
+    assert set(found["unfolded"]) == {14.25} and set(found["unfolded recalibrated"]) == {4.25}
+    assert furthest(better, 1, "_recalibrated") == better.folded[0], "not one that was worse before"
+
+
 def test_a_lower_f1_costs_and_a_higher_error_costs(run: Run, make_run: Callable[..., Run]) -> None:
     paths = make_run(for_profile("scnn", profile="smoke"), 0.8)
     assert cost(paths, 0.79) == pytest.approx(1.0)
@@ -72,19 +93,34 @@ def test_sentences_say_how_far_and_beside_it_what_chance_does(
     (text,) = sentences([low])
     for line, how in ((low.folded[1], "as it is"), (low.folded[2], "statistics estimated anew")):
         size = f"{int(line['parameters']):,}".replace(",", "\u202f")
+        how += " (14.25 % unfolded)"
         assert f"{how}, it folds to {size} of" in text
-        assert f"for at most {bound:g} points, at threshold {line['threshold']:.3f}, above" in text
-    assert text.endswith(f"chance level {level:.2f}.")
+        assert f"for at most {bound:g} points, at threshold {line['threshold']:.3f}, " in text
+    moved = drift.greatest(run)
+    assert text.endswith(f"Chance level {level:.2f}, random drift up to {moved:.2f}.")
+    beyond = [line["threshold"] > moved for line in low.folded[1:3]]
+    assert text.count("beyond what drift reaches") == sum(beyond)
+    assert text.count("which random drift reaches too") == 2 - sum(beyond)
     below = replace(low, folded=[x | {"threshold": level / 2} for x in low.folded])
     assert "not above the chance level" in sentences([below])[0]
     (dear,) = sentences([scored(run, [(0, 0), (4, 2)])])
     assert "the first folding that saves anything" in dear
     assert "costs 4.00 points" in dear and "costs 2.00 points" in dear
     (none,) = sentences([replace(run, folded=[])])
-    assert none.endswith(f"is not measured. Chance level {level:.2f}.")
+    assert f"is not measured. Chance level {level:.2f}, random" in none
     (whole,) = sentences([replace(run, folded=run.folded[:1])])
-    assert whole.endswith(f"no folding makes it smaller. Chance level {level:.2f}.")
+    assert f"no folding makes it smaller. Chance level {level:.2f}, random" in whole
     assert sentences([]) == ["No soft-shared network is recorded yet."]
+
+
+def test_the_price_of_a_threshold_is_that_of_the_folding_there(run: Run) -> None:
+    t = (run.folded[2]["threshold"] + run.folded[3]["threshold"]) / 2
+    assert price(run, t) == (
+        "what it costs: 14.25 % before and 20.25 % after; with batch statistics estimated anew "
+        "14.25 % before and 16.25 % after"
+    )
+    assert price(run, run.folded[3]["threshold"]).count("23.25 %") == 1
+    assert price(replace(run, folded=[]), t).endswith("not measured")
 
 
 def test_a_tuned_network_stands_beside_the_one_it_came_from(run: Run) -> None:
@@ -108,9 +144,11 @@ def test_a_tuned_network_stands_beside_the_one_it_came_from(run: Run) -> None:
 def test_the_summary_has_a_row_for_each_shared_run(run: Run, make_run: Callable[..., Run]) -> None:
     found = summary([run, replace(run, folded=[]), make_run(for_profile("wrn-28-1", epochs=1))])
     assert found["network"].tolist() == ["SWRN 28-1-4"] * 2
-    assert found["folded, threshold"].tolist() == ["1.000", "not measured"]
-    dear = summary([scored(run, [(1, 1)])])
-    assert dear["folded, threshold"].tolist() == ["costs more"]
+    assert found["folded, threshold"].tolist() == ["none", "not measured"]
+    assert found["drift"].tolist() == [drift.greatest(run)] * 2
+    smaller = next(i for i, x in enumerate(run.folded) if saves(run, x))
+    cheap = summary([scored(run, [(0, 0)] * (smaller + 1) + [(1, 1)])])
+    assert cheap["folded, threshold"].tolist() == [f"{run.folded[smaller]['threshold']:.3f}"]
 
 
 def test_curves_hold_the_measured_values_and_the_chance_level(run: Run) -> None:

@@ -172,6 +172,8 @@ def test_figures_say_how_much_of_them_is_recorded(recorded: list[Run], make_run:
     recorded += [make_run(for_profile(model)) for model in ("cnn", "scnn-r")]
     assert state("Figure 5") == ("recorded at the paper's settings", 5)
     assert state("Figure 6") == ("not attempted", 0)
+    recorded += [make_run(for_profile("wrn-28-2", data)) for data in ("cifar10", "cifar100")]
+    assert state("Figure 3") == ("recorded at the paper's settings for 2 of 16 networks", 2)
 
 
 def test_appendix_b_counts_its_variants_and_figures_do_not(

@@ -21,7 +21,9 @@ from softshare.queue.campaign import campaign, chosen
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
 from softshare.results import efficiency
-from softshare.results.variant_results import judged, results, seen, uncertainty, variant_sentences
+from softshare.results.difference import seen, uncertainty
+from softshare.results.variant_claims import variant_sentences
+from softshare.results.variant_results import judged, results
 from softshare.results.variants import PLAIN, REFERENCE, nulls, rows, variant
 from softshare.sharing.initialisation import INITS
 
@@ -168,7 +170,34 @@ def test_sentences_tell_the_papers_words_and_the_control(make_run: Make) -> None
         "No network of Appendix B with the orthogonal start is recorded yet."
     ]
     few = [run for run in recorded(make_run) if variant(run) in (REFERENCE, "uniform")]
-    assert len(variant_sentences(few)) == 3
+    assert len(variant_sentences(few)) == 4, "the start, the paper's word, the rate, the count"
+    assert "Told apart from the orthogonal start: 5 of 7 variants" in text
+
+
+def test_rounding_is_the_measure_of_differences(make_run: Make) -> None:
+    runs = recorded(make_run)
+    for run, error in zip((r for r in runs if variant(r) == "fixed"), (5.3, 5.2, 5.0), strict=True):
+        run.result["test_error"] = error  # +0.30, 0.00 and -0.40 from the plain network
+    text = "\n".join(variant_sentences(runs))
+    size = math.sqrt((0.3**2 + 0.4**2) / 3)
+    assert f"seed by seed by +0.30, +0.00, -0.40 points, {size:.2f} in the root" in text
+    assert f"or means of 3 less than {size / math.sqrt(3):.2f} apart, say nothing" in text
+
+
+def test_the_setting_with_most_variants_is_spoken_of_and_others_come_after(make_run: Make) -> None:
+    toys = recorded(make_run, "smoke")
+    pair = [r for r in recorded(make_run, "fast") if variant(r) in (PLAIN, REFERENCE)]
+    short = [r for r in recorded(make_run, "fast", epochs=5) if variant(r) in (PLAIN, REFERENCE)]
+    lines = variant_sentences(short + pair + toys)
+    assert "(cifar10, 10 epochs, profile smoke). That is a demonstration, not a result." in lines[0]
+    assert [line for line in lines if line.startswith("Elsewhere")] == lines[-3:-1]
+    assert lines[-3].startswith(
+        "Elsewhere (cifar10, 30 epochs, profile fast), against the orthogonal start at 4.20 ± 0.20 "
+        "% (n = 3): without sharing +1.00 ± 0.34 points (worse). "
+    )
+    assert lines[-2].startswith("Elsewhere (cifar10, 5 epochs, ")
+    lines = variant_sentences(toys + recorded(make_run, "fast"))
+    assert "(cifar10, 30 epochs, profile fast)." in lines[0] and "demonstration" not in lines[0]
 
 
 def test_the_page_trains_and_finds_its_runs(

@@ -136,6 +136,20 @@ def test_a_move_lets_the_old_weights_go(x):
     assert bank_of(net)._baked is None
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.parametrize("warm", [True, False])
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.enable_grad])
+def test_a_trace_holds_parameters_and_no_baked_weights(x, mode, warm):
+    net = shared()
+    with torch.no_grad():
+        before = net(x) if warm else unbaked(net, x)
+    with mode():
+        traced = torch.jit.trace(net, x)
+        torch.testing.assert_close(traced(x), before)
+        in_place(net, x)
+        torch.testing.assert_close(traced(x), unbaked(net, x))
+
+
 def test_other_parameters_for_one_call(x):
     net = shared()
     with torch.no_grad():
@@ -202,6 +216,24 @@ def test_a_wrong_input_leaves_nothing_open():
     with pytest.raises(RuntimeError, match="channels"):
         net(torch.zeros(1, 2, 5, 5))
     assert bank_of(net)._open is None
+
+
+class Interrupted(nn.Module):
+    def forward(self, x):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize("assign", [True, False])
+def test_what_is_loaded_after_ctrl_c_is_seen(x, grad, assign):
+    net = shared()
+    net.append(Interrupted())
+    with torch.set_grad_enabled(grad), pytest.raises(KeyboardInterrupt):
+        net(x)
+    other = shared(seed=7)
+    net.load_state_dict(other.state_dict(), assign=assign)
+    with torch.set_grad_enabled(grad):
+        torch.testing.assert_close(net[2].weight, other[2].weight)
 
 
 @pytest.mark.parametrize("grads", [(False, False), (True, True), (True, False)])

@@ -13,7 +13,7 @@ from torch import nn
 
 import softshare as ss
 from softshare.sharing.bank import TemplateBank
-from softshare.sharing.similarity import similarity
+from softshare.sharing.similarity import ZERO, similarity
 
 SIZES = [(2, 1), (3, 3), (6, 2), (6, 4), (10, 8)]
 matrices = hnp.arrays(
@@ -112,6 +112,12 @@ def test_zero_coefficients_give_no_nan():
     value.backward()
     assert value == 0
     assert A.grad.isfinite().all()
+
+
+def test_similarity_falls_in_proportion_below_zeros_norm():
+    S = similarity(torch.tensor([[ZERO / 4, 0.0], [1.0, 0.0], [0.0, 4 * ZERO]]))
+    expected = torch.tensor([[1 / 16, 1 / 4, 0], [1 / 4, 1, 0], [0, 0, 1]])
+    torch.testing.assert_close(S, expected)
 
 
 @pytest.mark.parametrize("sizes", [[size] for size in SIZES] + [[(4, 2), (6, 3)]])

@@ -18,14 +18,9 @@ from softshare.recipe import for_profile
 from softshare.records import Run
 from softshare.sharing import banks
 from softshare.sharing.similarity import similarity
-from softshare.training import folded_error, path_task, train
-from softshare.training.folded_error import (
-    all_thresholds,
-    fold_in_place,
-    folded_size,
-    measure,
-    score,
-)
+from softshare.training import folded_error, folded_score, path_task, train
+from softshare.training.folded_error import score
+from softshare.training.folded_score import all_thresholds, fold_in_place, folded_size, measure
 from softshare.training.recalibration import recalibrate, recalibrated_scores
 from softshare.training.tasks import Task, task_for
 
@@ -126,7 +121,7 @@ def test_parameters_shrink_to_one_weight_a_group(name: str) -> None:
 
 
 def test_layers_that_are_one_already_fold_without_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folded_error, "all_thresholds", lambda net: (1.0,))  # the others take time
+    monkeypatch.setattr(folded_score, "all_thresholds", lambda *_: (1.0,))  # the others take time
     net, task, last = learnt("swrn-28-1-3")
     bank = banks(net)["stage2"]
     with torch.no_grad():
@@ -192,11 +187,38 @@ def test_a_run_records_its_foldings_and_nothing_else_changes(
         *("threshold", "parameters", "test_error", "test_error_recalibrated")
     ]
     assert run.cost["folding_seconds"] > 0
+    assert run.folded_alone == {}, "left out first where it would take longer than the training"
     assert Run.load(tmp_path / "1" / "runs" / run.path) == run
     monkeypatch.setattr(folded_error, "measure", lambda *arguments: [])
     other = train("swrn-16-1-2", **SETTINGS, runs=tmp_path / "2" / "runs", device="cpu")
     for name in ("curves", "result", "coefficients", "model", "data", "weights"):
         assert getattr(run, name) == getattr(other, name)
+
+
+def test_a_group_folded_alone_leaves_the_others_as_they_are() -> None:
+    net, task, last = learnt("swrn-28-1-3")
+    lines = measure(net, task, last, alone="stage2")
+    assert [line["threshold"] for line in lines] == list(all_thresholds(net, "stage2"))
+    twin = copy.deepcopy(net)
+    parts = fold_in_place(twin, lines[-1]["threshold"], "stage2")
+    assert list(parts) == ["stage2"]
+    for label, bank in banks(net).items():
+        same = torch.equal(bank.coefficients, banks(twin)[label].coefficients)
+        assert same == (label != "stage2")
+    assert lines[-1]["test_error"] == score(twin, task, last, torch.float32, CPU)
+    bank = banks(net)["stage2"]
+    weight = bank.templates.numel() // bank.coefficients.shape[1]
+    whole = sum(p.numel() for p in net.parameters())
+    assert lines[-1]["parameters"] == whole - 2 * weight - 6 * 3 + 6, "one weight and six scales"
+
+
+def test_a_record_holds_what_each_group_costs_alone(tmp_path: Path) -> None:
+    settings = SETTINGS | {"epochs": 7}
+    run = train("swrn-16-1-2", **settings, runs=tmp_path / "runs", device="cpu")
+    assert list(run.folded_alone) == ["stage1", "stage2", "stage3"]
+    every = {line["threshold"] for lines in run.folded_alone.values() for line in lines}
+    assert every | {1.0} == {line["threshold"] for line in run.folded}
+    assert Run.load(tmp_path / "runs" / run.path).folded_alone == run.folded_alone
 
 
 def test_a_trial_run_is_not_measured_and_says_so(tmp_path: Path) -> None:

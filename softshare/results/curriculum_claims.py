@@ -1,0 +1,110 @@
+"""What the paper reads off its curves of F1 (Section 4.4), and what ours say."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+
+from softshare import paper
+from softshare.recipe import PATHS, Recipe
+from softshare.records import Run
+from softshare.records.naming import label
+from softshare.records.provenance import plural
+from softshare.results.curriculum import ANEW, by_phase, spread, steadiest
+
+Curve = list[list[float]]
+"""F1 after each epoch of each phase."""
+
+_AFTER_ONE = "after the first epoch of a new phase"
+_MEASURES: dict[str, Callable[[Curve], float]] = {
+    "at the end of the last phase": lambda curve: curve[-1][-1],
+    "after the very first epoch": lambda curve: curve[0][0],
+    "averaged over the first phase": lambda curve: statistics.mean(curve[0]),
+    _AFTER_ONE: lambda curve: statistics.mean(phase[0] for phase in curve[1:]),
+}
+_CLAIMS = {  # by their names in data/paper.json, which says of which two networks
+    "better": ("does better than", ["at the end of the last phase"]),
+    "adapts_faster": ("adapts faster to new phases than", [_AFTER_ONE]),
+    "first_phase_faster": (
+        "learns faster in the first phase than",
+        ["after the very first epoch", "averaged over the first phase"],
+    ),
+    "adapts_better": (
+        "adapts better to harder examples than",
+        [_AFTER_ONE, "at the end of the last phase"],
+    ),
+}
+LEVEL = 0.05
+
+
+def verdict(ahead: Sequence[float], behind: Sequence[float]) -> str:
+    """Whether the means of two samples differ, by Welch's t-test, two-sided, at `LEVEL`.
+
+    Of two or three seeds it takes more than two standard errors, as their spread itself is known
+    roughly.
+
+    Returns:
+        ``seen``, ``the opposite`` or ``not told apart``; with a sample of one, that no spread is
+        known.
+
+    Example:
+        >>> verdict([0.8, 0.9], [0.1, 0.2]), verdict([0.1, 0.2], [0.8, 0.9])
+        ('seen', 'the opposite')
+        >>> verdict([0.1, 0.9], [0.2, 0.7]), verdict([0.9], [0.1, 0.2])
+        ('not told apart', 'not judged, as one run has no spread')
+    """
+    from scipy.stats import ttest_ind
+
+    if min(len(ahead), len(behind)) < 2:
+        return "not judged, as one run has no spread"
+    if ttest_ind(ahead, behind, equal_var=False).pvalue > LEVEL:
+        return "not told apart"
+    return "seen" if statistics.mean(ahead) > statistics.mean(behind) else "the opposite"
+
+
+def sentences(runs: Sequence[Run]) -> list[str]:
+    """A sentence for each claim: in ours it is seen, the opposite is, or neither can be told.
+
+    Args:
+        runs: runs of the task, trained alike.
+    """
+    if not runs:
+        return ["No run of the shortest-path task is recorded yet."]
+    metric = steadiest(runs)
+    curves: dict[str, list[Curve]] = {}
+    for run in runs:
+        curves.setdefault(run.recipe.model, []).append(by_phase(run, metric))
+    by = "F1" if metric == "f1" else f"F1, {ANEW},"
+    lines = [
+        *(_sentence(name, curves) for name in _CLAIMS),
+        f"All by {by} as mean ± standard deviation over n seeds. *Seen* and *the opposite* are "
+        f"what Welch's t-test tells apart at {LEVEL}, one in {round(1 / LEVEL)} by chance.",
+    ]
+    epochs = paper.value("settings/shortest_paths/epochs")
+    if any(run.recipe.epochs != epochs for run in runs):
+        lines.append(
+            f"These runs had {plural(runs[0].recipe.epochs, 'epoch')} a phase where the paper has "
+            f"{epochs}: they can hint at its claims, not settle them."
+        )
+    return lines
+
+
+def _sentence(name: str, curves: dict[str, list[Curve]]) -> str:
+    """The claim, then each way to measure it with both networks' numbers."""
+    fact = paper.fact(f"figures/figure5/{name}")
+    words, measures = _CLAIMS[name]
+    models = [label(Recipe(model, PATHS)) for model in fact.value]
+    text = f"The paper: {models[0]} {words} {models[1]} ({fact.source}). Ours: "
+    if missing := [label(Recipe(model, PATHS)) for model in fact.value if model not in curves]:
+        return f"{text}no run of {' or '.join(missing)}."
+    parts = []
+    for measure in measures:
+        both = [curves[model] for model in fact.value]
+        if measure == _AFTER_ONE and any(len(curve) < 2 for each in both for curve in each):
+            continue
+        ahead, behind = ([_MEASURES[measure](curve) for curve in each] for each in both)
+        parts.append(
+            f"{measure} {spread(ahead)} (n = {len(ahead)}) against {spread(behind)} "
+            f"(n = {len(behind)}), **{verdict(ahead, behind)}**"
+        )
+    return text + ("; ".join(parts) or "no second phase") + "."

@@ -1,0 +1,102 @@
+"""What folding cost the recorded networks, in computed sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from softshare.explorer.words import number
+from softshare.paper import value
+from softshare.records import Run
+from softshare.records.naming import label
+from softshare.records.provenance import plural
+from softshare.results import drift
+from softshare.results.folding_results import AGAIN, chance_of, cost, furthest, saves, unfolded
+from softshare.results.foremost import foremost
+
+
+def sentences(runs: Sequence[Run]) -> list[str]:
+    """What the measured foldings of the foremost runs say, and beside every threshold chance.
+
+    Two kinds of it: the chance level before training, and what a pair of layers reaches in a
+    random direction, by `softshare.results.drift.greatest`.
+    """
+    bound = value("figures/figure6/error_increase")
+    told = foremost(runs)
+    lines = [_sentence(run, bound) for run in told if run.coefficients]
+    lines += [_tuned(run, runs) for run in told if run.recipe.tune]
+    if left := len(runs) - len(told):
+        what = "demonstrations or shorter trainings; the table above has them"
+        lines.append(f"Left out here: {plural(left, 'run')}, {what}.")
+    return lines or ["No soft-shared network is recorded yet."]
+
+
+def price(run: Run, threshold: float) -> str:
+    """A run's score before and after it is folded at a threshold, as far as it was measured."""
+    near = [line for line in run.folded if line["threshold"] >= threshold - 1e-6]
+    if not near:
+        return "what it costs: not measured"
+    line, again = near[-1], run.metric + AGAIN
+    return (
+        f"what it costs: {_score(run)} before and {_score(run, line[run.metric])} after; with "
+        f"batch statistics estimated anew {_score(run, unfolded(run, AGAIN))} before and "
+        f"{_score(run, line[again])} after"
+    )
+
+
+def _sentence(run: Run, bound: float) -> str:
+    level, moved, whole = chance_of(run), drift.greatest(run), run.model["parameters"]
+    name = f"{label(run)} ({run.data['name']}, {run.recipe.total_epochs} epochs, seed {run.seed})"
+    by_chance = f"Chance level {level:.2f}"
+    by_chance += "." if math.isnan(moved) else f", random drift up to {moved:.2f}."
+    if not run.folded:
+        return f"{name}: what folding costs is not measured. {by_chance}"
+    text = f"{name}: "
+    for end, how in (("", "as it is"), (AGAIN, "With batch statistics estimated anew")):
+        best = furthest(run, bound, end)
+        how += f" ({_score(run, unfolded(run, end))} unfolded)"
+        if best is None or not saves(run, best):
+            first = next((x for x in run.folded if saves(run, x)), None)
+            if first is None:
+                return f"{name}: no folding makes it smaller. {by_chance}"
+            text += (
+                f"{how}, the first folding that saves anything, at threshold "
+                f"{first['threshold']:.3f}, costs {cost(run, first[run.metric + end], end):.2f} "
+                "points. "
+            )
+        else:
+            text += (
+                f"{how}, it folds to {number(int(best['parameters']))} of {number(whole)} "
+                f"parameters ({100 * (1 - best['parameters'] / whole):.1f} % fewer) for at most "
+                f"{bound:g} points, at threshold {best['threshold']:.3f}, "
+                f"{_place(best['threshold'], level, moved)}. "
+            )
+    return text + by_chance
+
+
+def _place(threshold: float, level: float, moved: float) -> str:
+    """Whether layers are that alike by chance."""
+    if threshold <= level + 1e-6:
+        return "not above the chance level"
+    return "which random drift reaches too" if threshold <= moved else "beyond what drift reaches"
+
+
+def _tuned(run: Run, runs: Sequence[Run]) -> str:
+    """What training on after folding gave, beside the network before it and right after it."""
+    text = (
+        f"{label(run)} ({run.data['name']}, seed {run.seed}): {_score(run)} with "
+        f"{number(run.model['parameters'])} parameters"
+    )
+    base = next((other for other in runs if other.recipe == run.recipe.base), None)
+    if base is None:
+        return f"{text}; the network it was folded from is not among these runs."
+    text += f"; unfolded {_score(base)} with {number(base.model['parameters'])}"
+    near = [line for line in base.folded if line["threshold"] >= run.recipe.fold - 1e-6]
+    if near:
+        text += f"; folded and not tuned {_score(base, near[-1][base.metric])}"
+    return f"{text}. Chance level {chance_of(base):.2f}."
+
+
+def _score(run: Run, value: float | None = None) -> str:
+    score = run.result[run.metric] if value is None else value
+    return f"{score:.2f} %" if run.metric == "test_error" else f"F1 {score:.3f}"

@@ -1,0 +1,104 @@
+"""Why a weight, or a model, cannot share: in one sentence, with what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.parameter import UninitializedParameter as Lazy
+from torch.nn.utils.parametrize import ParametrizationList
+
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+
+
+FOLDED = "This model is folded already; take the one that it was made from."
+
+
+def is_folded(net: nn.Module) -> bool:
+    """Whether `softshare.fold` made a model, or a part of it."""
+    # by name: folding is built upon sharing, and cannot be imported here
+    return any(c.__name__ == "FoldedModel" for m in net.modules() for c in type(m).__mro__)
+
+
+def refuse_folded(net: nn.Module) -> None:
+    """Refuses a model that `softshare.fold` made.
+
+    Raises:
+        ValueError: it is one, or holds one.
+    """
+    if is_folded(net):
+        raise ValueError(FOLDED)
+
+
+def first_step(net: nn.Module) -> str:
+    """What to do with a model that shares nothing."""
+    return FOLDED if is_folded(net) else "Call share() first."
+
+
+def unshareable(module: nn.Module, name: str) -> str:
+    """Why the parameter `name` of a module cannot be mixed; empty if it can."""
+    kind = type(module).__name__
+    weight: Any = module._parameters[name]
+    if isinstance(module, nn.RNNBase):
+        return (
+            f"belongs to an {kind}, which keeps copies of its weights; build it from nn.RNNCell, "
+            "nn.GRUCell or nn.LSTMCell to share them."
+        )
+    if isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
+        if module.max_norm is not None:
+            return (
+                f"belongs to an {kind} with max_norm, which writes into its weight; leave it out."
+            )
+        if module.sparse:
+            return (
+                f"belongs to an {kind} with sparse=True, and the gradient of templates is dense; "
+                "build it with sparse=False to share it."
+            )
+    if isinstance(module, _CONTAINERS) and not isinstance(module, ParametrizationList):
+        return (
+            f"belongs to the container {kind}, which would take a bank for one of its layers; "
+            "keep the weight in a module of its own to share it."
+        )
+    if isinstance(weight, Lazy):
+        return f"belongs to a {kind}, which has no shape yet; run an example through it first."
+    return "" if weight is None or weight.dim() else "is a single number; weights have axes."
+
+
+def unknown(net: nn.Module, name: str) -> str:
+    """What to say of a name that is none of a weight."""
+    modules = dict(net.named_modules())
+    if name in modules:
+        own = [f"{name}.{p}".lstrip(".") for p, _ in modules[name].named_parameters()]
+        kind = type(modules[name]).__name__
+        if not own:
+            return f"{name!r} is a {kind}, which has no parameters."
+        return (
+            f"{name!r} is a {kind} without a parameter called weight; name one in full: "
+            f"{listed(own)}."
+        )
+    known = [p for p, m in modules.items() if m._parameters.get("weight") is not None]
+    known = known or [p for p, _ in net.named_parameters()] or ["none"]
+    return f"No layer or weight is called {name!r} in this model; it has {listed(known)}."
+
+
+def obstacles(net: nn.Module) -> str:
+    """Of a model in which nothing is free: what its layers have instead of weights."""
+    layers = [(p, m) for p, m in net.named_modules() if isinstance(m, (_ConvNd, nn.Linear))]
+    computed = [path for path, m in layers if "weight" not in m._parameters]
+    lazy = [path for path, m in layers if isinstance(m._parameters.get("weight"), Lazy)]
+    said = ""
+    if computed:
+        said += (
+            f" The weights of {listed(computed)} are computed, by a parametrization or a hook: "
+            "remove it first, or name the parameters that they are computed from."
+        )
+    if lazy:
+        said += f" {listed(lazy)} have no shape yet: run an example through the model first."
+    return said
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first eight names of some."""
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

@@ -1,0 +1,104 @@
+"""The paper's claims of Figure 5: each is judged by hand-made curves, and never by one run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from softshare import paper
+from softshare.recipe import for_profile
+from softshare.records import Run
+from softshare.results.curriculum_claims import sentences, verdict
+
+Make = Callable[..., Run]
+
+
+@pytest.fixture
+def make(make_run: Make) -> Callable[..., list[Run]]:
+    """Runs of two phases of two epochs: a curve a network, moved up and down over three seeds."""
+
+    def make(curves: dict[str, list[float]], seeds: int = 3, apart: float = 0.01) -> list[Run]:
+        return [
+            make_run(
+                for_profile(model, profile="fast", phases=2, epochs=2, seed=seed),
+                curve=[f1 + apart * (seed - 1) for f1 in curve],
+            )
+            for model, curve in curves.items()
+            for seed in range(seeds)
+        ]
+
+    return make
+
+
+AS_THE_PAPER = {
+    "cnn": [0.1, 0.4, 0.2, 0.4],
+    "scnn": [0.2, 0.5, 0.5, 0.7],
+    "scnn-r": [0.4, 0.6, 0.3, 0.5],
+}
+
+
+def verdicts(runs: list[Run]) -> list[list[str]]:
+    return [line.split("**")[1::2] for line in sentences(runs) if line.startswith("The paper:")]
+
+
+def test_curves_as_the_paper_tells_them_bear_out_every_claim(
+    make: Callable[..., list[Run]],
+) -> None:
+    assert verdicts(make(AS_THE_PAPER)) == [["seen"], ["seen"], ["seen"] * 2, ["seen"] * 2]
+    assert verdicts(make({model: [1 - f1 for f1 in c] for model, c in AS_THE_PAPER.items()})) == [
+        *(["the opposite"], ["the opposite"], ["the opposite"] * 2, ["the opposite"] * 2)
+    ]
+
+
+def test_a_wide_spread_tells_nothing_apart(make: Callable[..., list[Run]]) -> None:
+    found = verdicts(make(AS_THE_PAPER, apart=0.5))
+    assert {each for claim in found for each in claim} == {"not told apart"}
+
+
+def test_one_run_has_no_spread_to_judge_by(make: Callable[..., list[Run]]) -> None:
+    runs = make(AS_THE_PAPER)
+    alone = [run for run in runs if run.recipe.model != "scnn" or run.seed == 1]
+    assert all("one run has no spread" in each for claim in verdicts(alone) for each in claim)
+    (first, *_) = sentences(alone)
+    assert "at the end of the last phase 0.700 (n = 1) against 0.400 ± 0.010 (n = 3)" in first
+
+
+def test_the_edge_is_that_of_students_t() -> None:
+    """Of equal sizes and variances Welch's test is Student's, here with two degrees of freedom."""
+    ahead, behind = [0.0, 2.0], [-1.0, 1.0]  # a difference of 1 with standard error sqrt(2)
+    edge = 4.302653 * math.sqrt(2)  # the 97.5th percentile, from a printed table
+    assert verdict([x - 1 + edge + 0.01 for x in ahead], behind) == "seen"
+    assert verdict([x - 1 + edge - 0.01 for x in ahead], behind) == "not told apart"
+    assert verdict([x - 1 - edge - 0.01 for x in ahead], behind) == "the opposite"
+
+
+def test_what_cannot_be_measured_is_named(make: Callable[..., list[Run]], make_run: Make) -> None:
+    text = "\n".join(sentences(make({"cnn": AS_THE_PAPER["cnn"]})))
+    assert text.count("no run of SCNN.") == 2 and "no run of SCNN-R or SCNN." in text
+    one_phase = [make_run(for_profile(m, phases=1, epochs=2)) for m in ("cnn", "scnn")]
+    assert "(Figure 5 caption). Ours: no second phase." in sentences(one_phase)[1]
+    assert sentences([]) == ["No run of the shortest-path task is recorded yet."]
+
+
+def test_the_curve_and_its_length_are_named(make: Callable[..., list[Run]], make_run: Make) -> None:
+    runs = make(AS_THE_PAPER)
+    *_, by, short = sentences(runs)
+    assert by.startswith("All by F1 as mean")
+    assert "2 epochs a phase where the paper has 50" in short
+    for run in runs:
+        run.curves["f1_recalibrated"] = run.curves["f1"]
+    assert "All by F1, batch normalisation estimated anew, as mean" in sentences(runs)[-2]
+    assert not any(
+        "where the paper has" in line for line in sentences([make_run(for_profile("cnn"))])
+    )
+
+
+def test_every_claim_names_its_place_in_the_paper(make: Callable[..., list[Run]]) -> None:
+    names = ("better", "adapts_faster", "first_phase_faster", "adapts_better")
+    for name, line in zip(names, sentences(make(AS_THE_PAPER)), strict=False):
+        fact = paper.fact(f"figures/figure5/{name}")
+        first, second = (model.upper() for model in fact.value)
+        assert line.startswith(f"The paper: {first} ")
+        assert f" {second} ({fact.source}). Ours: " in line

@@ -1,0 +1,135 @@
+"""What a table's pairs say of the paper's claims: counted pair by pair, on runs made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from softshare import paper
+from softshare.paper.matching import kind
+from softshare.recipe import Recipe, for_profile
+from softshare.records import Run
+from softshare.results.findings import contrasts
+from softshare.results.table_claims import CLAIMS, table_sentences
+
+Make = Callable[..., Run]
+
+
+@pytest.fixture
+def many(make_run: Make) -> Callable[[Recipe, float], Run]:
+    """A run on so many test images that a point is told apart."""
+
+    def many(recipe: Recipe, error: float) -> Run:
+        run = make_run(recipe, error)
+        return replace(run, data=run.data | {"test": 100_000})
+
+    return many
+
+
+def fast(model: str, **settings: object) -> Recipe:
+    return for_profile(model, "cifar10", "fast", **settings)
+
+
+@pytest.mark.parametrize("table", CLAIMS)
+def test_every_claim_is_on_rows_that_the_table_has(table: str) -> None:
+    models = [row["model"] for row in paper.rows(table) if row["model"]]
+    for claim in CLAIMS[table]:
+        shared = {
+            kind(model)[1]
+            for model in models
+            if model.startswith("swrn")
+            and (model.split("-")[3:] == [str(claim.templates)] * bool(claim.templates))
+        }
+        others = {
+            kind(model)[1]
+            for model in models
+            if model.startswith(claim.family.lower()) and len(model.split("-")) == 3
+        }
+        assert shared & others
+
+
+@pytest.mark.parametrize(
+    ("errors", "verdict", "counts"),
+    [
+        ([(10, 9)], "it does", (1, 0, 0)),
+        ([(10, 9), (8, 8)], "it does", (1, 0, 1)),
+        ([(10, 10), (8, 8.1)], "it is undecided", (0, 0, 2)),
+        ([(10, 11)], "the opposite is seen", (0, 1, 0)),
+        ([(10, 9), (8, 9), (5, 5)], "the pairs disagree", (1, 1, 1)),
+    ],
+)
+def test_a_gain_is_concluded_from_the_pairs_that_are_told_apart(
+    many: Callable[..., Run],
+    errors: list[tuple[float, float]],
+    verdict: str,
+    counts: tuple[int, int, int],
+) -> None:
+    runs = [
+        many(fast(model, epochs=5 + i), error)
+        for i, pair in enumerate(errors)
+        for model, error in zip(("wrn-28-1", "swrn-28-1"), pair, strict=True)
+    ]
+    less, more, apart = counts
+    (gain, loss, total, quoted, *pairs) = table_sentences(runs, "table1")
+    assert "a number marked as quoted" in quoted
+    assert gain.startswith(
+        f"The paper: SWRN L-w errs less than WRN L-w, at equal size. Here **{verdict}**. "
+        f"Of {len(errors)} pair"
+    )
+    assert f"errs less in {less} and more in {more}; not told apart: {apart}." in gain
+    assert loss.endswith("Here no such pair has been trained alike yet.")
+    assert total.startswith(f"{len(errors)} comparison") and len(pairs) == len(errors)
+
+
+@pytest.mark.parametrize(
+    ("shared", "verdict"),
+    [(10.0, "no loss is seen or excluded"), (12.0, "a loss is seen"), (8.0, "a gain is seen")],
+)
+def test_a_loss_is_looked_for_where_the_paper_says_that_it_is_small(
+    many: Callable[..., Run], shared: float, verdict: str
+) -> None:
+    for table, model, twin, own in (
+        ("table1", "swrn-28-1-1", "wrn-28-1", {}),
+        ("table2", "swrn-28-1-2", "swrn-28-1", {"dropout": 0.3}),
+        ("table4", "swrn-28-1-2", "swrn-28-1", {"cutout": 16}),
+    ):
+        runs = [many(fast(model, **own), shared), many(fast(twin, **own), 10.0)]
+        claim = table_sentences(runs, table)[len(CLAIMS[table]) - 1]
+        assert f"Here **{verdict}**. Of 1 pair (cifar10, 30 epochs)" in claim
+        assert claim.endswith(f"The difference is {shared - 10:+.2f} points.")
+
+
+def test_demonstrations_count_where_there_is_nothing_else_alone(make_run: Make) -> None:
+    toys = [
+        make_run(for_profile(model, "digits", "smoke"), error)
+        for model, error in {"wrn-28-1": 50.0, "swrn-28-1": 5.0, "swrn-28-1-1": 5.0}.items()
+    ]
+    gain, loss, total, _, *pairs = table_sentences(toys, "table1")
+    for line in (gain, loss):
+        assert "Here, in demonstrations alone, **" in line and "errs less in 1" in line
+    assert total.startswith("3 comparisons in all, listed below. ") and len(pairs) == 3
+    real = [make_run(fast("wrn-28-1"), 9.0), make_run(fast("swrn-28-1"), 9.0)]
+    gain, loss, total, _, *pairs = table_sentences(toys + real, "table1")
+    assert "Here **it is undecided**. Of 1 pair (cifar10, 30 epochs)" in gain
+    assert loss.endswith("no such pair has been trained alike yet.")
+    assert "; the table above has 3 more, demonstrations that do not count. " in total
+    assert len(pairs) == 1 and "smoke" not in pairs[0]
+
+
+def test_a_pair_has_its_sign_and_all_that_qualifies_it(make_run: Make) -> None:
+    runs = [make_run(fast("wrn-28-1"), 5.0), make_run(fast("swrn-28-1"), 3.5)]
+    runs += [make_run(fast("wrn-28-1", seed=1), 5.0), make_run(fast("swrn-28-1-2"), 19.0)]
+    error = contrasts(runs, "table1")["uncertainty"][0]
+    gain, more, against_full = table_sentences(runs, "table1")[4:]
+    assert gain == (
+        f"SWRN 28-1 against WRN 28-1: -1.50 ± {error:.2f} points, not told apart (cifar10, 30 "
+        "epochs, profile fast, n = 1 and 2). The paper has -0.26 for SWRN 28-10 against WRN 28-10 "
+        "(quoted) on cifar10."
+    )
+    assert more.startswith("SWRN 28-1-2 against WRN 28-1: +14.00 ± ")
+    assert ", worse (" in more and "The paper" not in more
+    assert against_full.startswith("SWRN 28-1-2 against SWRN 28-1: +15.50 ± ")
+    (nothing,) = table_sentences(runs[1:2], "table1")
+    assert nothing == "No soft-shared network and a twin of it have been trained alike yet."
