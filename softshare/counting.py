@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from softshare.folding.folded_model import FoldedModel
 from softshare.folding.folded_weights import settle
+from softshare.folding.output_gap import input_shape_of
 from softshare.sharing import banks, unshare
 
 
@@ -31,7 +32,11 @@ class Count:
     mixing_macs: int
 
 
-def count(net: nn.Module, input_shape: Sequence[int] | None = None) -> Count:
+def count(
+    net: nn.Module,
+    input_shape: Sequence[int] | None = None,
+    example: Tensor | tuple[Tensor, ...] | None = None,
+) -> Count:
     r"""Parameters and multiply-accumulates (MACs) of a model.
 
     A convolution with weight (o, i, h, w) and an output of H x W pixels costs
@@ -42,17 +47,23 @@ def count(net: nn.Module, input_shape: Sequence[int] | None = None) -> Count:
         net: any model.
         input_shape: shape of one example without the batch axis, such as ``(3, 32, 32)``.
             Default: the model's own ``input_shape``, which the models of the paper have.
+        example: instead of a shape, for a model that takes something else than numbers of its
+            own type: an input, or a tuple of inputs, with the batch as their first axis, of which
+            the first example counts.
 
     Returns:
         A `Count`.
 
     Raises:
-        ValueError: an input shape with numbers below 1.
+        ValueError: an input shape with numbers below 1, or an input that the model cannot take.
 
     Example:
         >>> import softshare as ss
         >>> count(ss.build("swrn-28-10-1")).parameters
         12287212
+        >>> words = nn.Sequential(nn.Embedding(10, 4), nn.Linear(4, 3))
+        >>> count(words, example=torch.zeros(1, 5, dtype=torch.long)).macs   # 5 x 4 x 3
+        60
     """
     parameters = sum(p.numel() for p in net.parameters())
     mixing = sum(
@@ -63,15 +74,37 @@ def count(net: nn.Module, input_shape: Sequence[int] | None = None) -> Count:
         if isinstance(module, FoldedModel):
             mixed = [group for group in module.report.groups if group.mixes]
             mixing += sum(len(group.layers) * group.templates * group.size for group in mixed)
-    shape = tuple(getattr(net, "input_shape", ()) if input_shape is None else input_shape)
-    if not shape:
+    inputs = _inputs(net, input_shape, example)
+    if not inputs:
         return Count(parameters, None, mixing)
-    if min(shape) < 1:
-        raise ValueError(f"input_shape holds numbers from 1 up; got {shape}.")
     twin = copy.deepcopy(net).to("meta")
     twin = unshare(twin) if banks(twin) else twin
     settle(twin)
-    dtype = next((p.dtype for p in net.parameters()), None)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        twin.eval()(torch.empty(1, *shape, dtype=dtype, device="meta"))
+        try:
+            twin.eval()(*inputs)
+        except Exception as error:
+            given = ", ".join(f"{x.dtype} of shape {tuple(x.shape)}" for x in inputs)
+            raise ValueError(
+                f"{type(net).__name__} cannot be run, on shapes alone, for {given}; pass "
+                "example=, an input with the batch as its first axis, or input_shape=() for its "
+                f"parameters only. It says: {error}"
+            ) from error
     return Count(parameters, counter.get_total_flops() // 2, mixing)
+
+
+def _inputs(
+    net: nn.Module, input_shape: Sequence[int] | None, example: Tensor | tuple[Tensor, ...] | None
+) -> tuple[Tensor, ...]:
+    """A batch of one, without its numbers; none where the shape of an input is not known."""
+    if example is not None:
+        return tuple(
+            x[:1].to("meta") for x in (example if isinstance(example, tuple) else (example,))
+        )
+    shape = (input_shape_of(net) or ()) if input_shape is None else tuple(input_shape)
+    if not shape:
+        return ()
+    if min(shape) < 1:
+        raise ValueError(f"input_shape holds numbers from 1 up; got {shape}.")
+    dtype = next((p.dtype for p in net.parameters() if p.is_floating_point()), None)
+    return (torch.empty(1, *shape, dtype=dtype, device="meta"),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from softshare.paths import data_root
 
 _HEAD = b"softshare-checkpoint-1\n"
 
@@ -44,8 +47,14 @@ def write(path: Path, content: bytes) -> None:
         raise OSError(
             error.errno,
             f"Could not write {path} ({error.strerror}); what was there before is untouched. "
-            "Free some space, or set SOFTSHARE_DATA to a writable folder.",
+            f"{_advice(path, error.errno)}",
         ) from error
+
+
+def _advice(path: Path, number: int | None) -> str:
+    ours = path.absolute().is_relative_to(data_root().absolute())
+    room = "Free some space, or " if number in (errno.ENOSPC, errno.EDQUOT) else "You may "
+    return room + ("set SOFTSHARE_DATA to a writable folder." if ours else "write it elsewhere.")
 
 
 def sweep(path: Path) -> None:

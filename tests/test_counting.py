@@ -177,3 +177,22 @@ def test_counting_leaves_the_model_alone(dtype):
 def test_shapes_without_numbers_are_refused(shape):
     with pytest.raises(ValueError, match="input_shape holds numbers from 1 up; got"):
         ss.count(nn.Linear(3, 3), shape)
+
+
+def test_an_example_stands_for_what_a_shape_cannot_say():
+    net = nn.Sequential(nn.Embedding(10, 4), nn.Linear(4, 3))
+    assert ss.count(net, example=torch.zeros(7, 5, dtype=torch.long)).macs == 5 * 4 * 3
+    bilinear = nn.Bilinear(2, 3, 4)
+    assert ss.count(bilinear, example=(torch.zeros(2, 2), torch.zeros(2, 3))).parameters == 28
+    assert ss.count(nn.Linear(5, 7), example=torch.zeros(4, 5)) == ss.count(nn.Linear(5, 7), (5,))
+
+
+@pytest.mark.parametrize("shape", [(5,), (8, 8, 3)])
+def test_what_a_model_cannot_take_is_said(shape):
+    net = nn.Sequential(nn.Embedding(10, 4), nn.Linear(4, 3))
+    with pytest.raises(ValueError, match=r"Sequential cannot be run.*float32 of shape \(1, .*pass"):
+        ss.count(net, shape)
+    net.input_shape = 5
+    with pytest.raises(ValueError, match=r"input_shape is the shape of one example.*has 5"):
+        ss.count(net)
+    assert ss.count(net, ()).macs is None

@@ -134,6 +134,19 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         storage.write(path, b"content")
 
 
+def test_the_advice_is_for_the_place_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOFTSHARE_DATA", str(tmp_path / "data"))
+    for folder, advice in (
+        ("data", "You may set SOFTSHARE_DATA"),
+        ("out", "You may write it else"),
+    ):
+        (tmp_path / folder).touch()
+        with pytest.raises(OSError, match=f"before is untouched. {advice}"):
+            storage.write(tmp_path / folder / "net.safetensors", b"content")
+
+
 def test_setting_aside_keeps_the_file_and_says_so(tmp_path: Path) -> None:
     path = tmp_path / "run.pt"
     for content in (b"first", b"second"):

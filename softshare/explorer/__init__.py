@@ -69,10 +69,16 @@ class Explorer:
         """Names of the moments: epochs whose coefficients were kept, or ``now``."""
         return [moment.name for moment in self.page.network.moments]
 
-    def thresholds(self, epoch: str | None = None) -> list[str]:
-        """The distinct thresholds after an epoch, falling; default the last."""
-        moments = self.page.network.moments
-        return moments[self.epochs.index(epoch) if epoch else -1].thresholds
+    def thresholds(self, epoch: str | int | None = None) -> list[str]:
+        """The distinct thresholds after an epoch, falling; default the last.
+
+        Raises:
+            ValueError: coefficients were not kept after that epoch.
+        """
+        name = self.epochs[-1] if epoch is None else str(epoch)
+        if name not in self.epochs:
+            raise ValueError(f"Coefficients were kept at {', '.join(self.epochs)}; got {epoch!r}.")
+        return self.page.network.moments[self.epochs.index(name)].thresholds
 
     def html(self) -> str:
         """A self-contained piece of HTML, to be put into any page, several if wanted."""

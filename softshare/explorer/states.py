@@ -149,13 +149,22 @@ def _moment(
     for t in sorted({f.threshold for found in every.values() for f in found}, reverse=True):
         now = {g: [f for f in found if f.threshold >= t][-1] for g, found in every.items()}
         kept = sum(f.parameters(sizes[g]) for g, f in now.items())
-        states.append(State(t, now, parameters - unfolded + kept, at(measured, t)))
+        size = parameters - unfolded + kept
+        states.append(State(t, now, size, at(measured, t, size)))
     return Moment(name, {g: similarity(A) for g, A in alpha.items()}, score, states)
 
 
-def at(measured: Sequence[Mapping[str, float]], threshold: float) -> Mapping[str, float]:
-    """The measured folding at a threshold, of a record's list; empty where there is none."""
-    return next((m for m in measured if abs(m["threshold"] - threshold) < _SAME), {})
+def at(
+    measured: Sequence[Mapping[str, float]], threshold: float, parameters: int | None = None
+) -> Mapping[str, float]:
+    """The measured folding at a threshold, of a record's list; empty where there is none.
+
+    Thresholds may be a last decimal apart: of those near it the nearest, and only one with so
+    many parameters where these are given, for old records tied at 1 what is nearly so.
+    """
+    near = [m for m in measured if abs(m["threshold"] - threshold) < _SAME]
+    same = [m for m in near if parameters in (None, m["parameters"])]
+    return min(same, key=lambda m: abs(m["threshold"] - threshold), default={})
 
 
 def _tensors(alpha: Mapping[str, Any]) -> dict[str, Tensor]:

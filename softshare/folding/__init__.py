@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from softshare.folding.program import Program, Repeat, smallest
-from softshare.folding.ties import thresholds, ties
-from softshare.sharing.similarity import ZERO, similarity
+from softshare.folding.ties import similarities, thresholds, ties
+from softshare.sharing.similarity import ZERO
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,8 @@ def folding(
         group: a label.
         gram: :math:`T T^\top`, ``(k, k)``: inner products of the templates, for errors in weight
             space. Default: the identity, which takes templates as orthogonal and equally large.
-        S: which layers are alike, ``(L, L)``. Default: the LSM of the coefficients.
+        S: which layers are alike, ``(L, L)``. Default: the LSM of the coefficients, in
+            which 1 is kept for layers that are tied exactly (`ties.similarities`).
 
     Returns:
         A `Folding`.
@@ -124,11 +125,11 @@ def folding(
             f"shape {(A.shape[1],) * 2}; got {len(names)} names and "
             f"{None if gram is None else tuple(gram.shape)}."
         )
-    exact = A.double()
-    G = torch.eye(A.shape[1], dtype=exact.dtype) if gram is None else gram.detach().double()
-    G = G.to(exact.device)
+    exact = A.cpu().double()  # not every device has double precision
+    G = torch.eye(A.shape[1]) if gram is None else gram.detach().cpu()
+    G = G.double()
     schedule, scales, rows = [0] * len(A), [1.0] * len(A), []
-    alike = similarity(A) if S is None else S
+    alike = similarities(A) if S is None else S
     if len(alike) != len(A):
         raise ValueError(f"{len(A)} layers have {len(A)}² similarities; got {tuple(alike.shape)}.")
     for number, tie in enumerate(ties(alike, threshold), start=1):
@@ -142,7 +143,7 @@ def folding(
         names,
         tuple(schedule),
         tuple(scales),
-        torch.stack(rows).to(A.dtype),
+        torch.stack(rows).to(A),
         smallest(schedule),
     )
 
@@ -163,24 +164,25 @@ def foldings(
         0.948683 2×(1 2)
         0.0 4×1
     """
-    grows = dict.fromkeys([1.0, *thresholds(similarity(coefficients.detach()))])
-    return [folding(coefficients, t, layers, group, gram) for t in grows]
+    S = similarities(coefficients)
+    grows = dict.fromkeys([1.0, *thresholds(S)])
+    return [folding(coefficients, t, layers, group, gram, S) for t in grows]
 
 
 def _representative(a: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
     """Row ``(k,)`` and scales ``(n,)`` of a tie of n layers; its nearest layer has scale 1.
 
-    A layer that is next to nothing beside the others may be near in direction, but scales of the
-    others against it would overflow.
+    A layer that is next to nothing beside the others has no say: scales against it would overflow.
     """
     norms = (a @ G * a).sum(1).clamp(min=0).sqrt()  # (n,), of the weights
     if len(a) == 1 or not norms.any():
         return a[0], torch.ones(len(a))
-    unit = a / norms.clamp(min=torch.finfo(a.dtype).tiny)[:, None]
+    counts = norms > ZERO * norms.max()
+    unit = (a / norms.clamp(min=torch.finfo(a.dtype).tiny)[:, None]).where(counts[:, None], 0.0)
     between = unit @ G @ unit.T  # (n, n), signed similarities of weights
     leading = torch.linalg.eigh(between).eigenvectors[:, -1]
     r = leading @ unit  # (k,), the leading direction lies in the span of the unit weights
     cosines = (unit @ G @ r).abs().round(decimals=6)
-    nearest = int(cosines.where(norms > ZERO * norms.max(), -1.0).argmax())
+    nearest = int(cosines.where(counts, -1.0).argmax())
     s = (a @ G @ r) / (r @ G @ r)
     return r * s[nearest], s / s[nearest]

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from softshare.folding.folded_weights import FoldedWeights
+from softshare.folding.bodies import Bodies
 from softshare.folding.looping import Loop
-from softshare.folding.program import Repeat, Step, smallest
-from softshare.folding.stacking import alike
+from softshare.folding.program import Program, Repeat, Step
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,9 @@ class BlockLoop:
         return f"{self.path} runs {len(self.iterations)}×({' '.join(self.iterations[0])})"
 
 
-def loop_blocks(net: nn.Module) -> tuple[BlockLoop, ...]:
+def loop_blocks(
+    net: nn.Module, recorded: Sequence[BlockLoop] | None = None
+) -> tuple[BlockLoop, ...]:
     """Replaces, in place, children of every nn.Sequential that repeat by loops, nested ones too.
 
     Two blocks are one body when they have the same structure and every weight, that is, every
@@ -54,21 +53,33 @@ def loop_blocks(net: nn.Module) -> tuple[BlockLoop, ...]:
 
     Args:
         net: a model with folded layers.
+        recorded: makes exactly these loops, instead of looking for blocks that repeat.
 
     Returns:
         All loops: those that stand in the model, in its order, then the others.
+
+    Raises:
+        ValueError: blocks of a recorded loop are not there, or cannot be one body.
     """
     found: list[tuple[nn.Module, BlockLoop]] = []
-    bodies = _Bodies(net)
+    bodies = Bodies(net)
     for path, module in reversed(list(net.named_modules())):
         if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
             blocks = [(name, m) for name, m in module._modules.items() if m is not None]
-            schedule = bodies.numbered([block for _, block in blocks])
-            run = _Run(blocks, f"{path}." if path else "", schedule, found)
-            children = dict(run.children(smallest(schedule).steps))
+            run = _Run(blocks, f"{path}." if path else "", found)
+            if recorded is None:
+                steps = bodies.steps([block for _, block in blocks])
+            else:
+                steps = _recorded([run.prefix + name for name, _ in blocks], recorded)
+            children = dict(run.children(steps))
             module._modules.clear()
             module._modules.update(children)
     records = dict(found)
+    iterations = {loop.iterations for loop in records.values()}
+    for loop in recorded or ():
+        if loop.iterations not in iterations:
+            first, last = loop.iterations[0][0], loop.iterations[-1][-1]
+            raise ValueError(f"it has no nn.Sequential with the blocks {first} to {last} to loop.")
     running = [(path, module) for path, module in net.named_modules() if module in records]
     made = [replace(records.pop(module), path=path) for path, module in running]
     return (*made, *records.values())
@@ -81,22 +92,13 @@ class _Run:
         self,
         blocks: list[tuple[str, nn.Module]],
         prefix: str,
-        schedule: Sequence[int],
         found: list[tuple[nn.Module, BlockLoop]],
     ) -> None:
         self.left, self.prefix, self.found = list(blocks), prefix, found
-        named = zip(schedule, blocks, strict=True)
-        self.folded = {number for number, (_, block) in named if _is_folded(block)}
 
     def children(self, steps: Sequence[Step]) -> Iterator[tuple[str, nn.Module]]:
         for step in steps:
-            if isinstance(step, int):
-                yield self.left.pop(0)
-            elif self.folded.isdisjoint(step.body.unroll()):  # activations alone, say
-                for _ in range(step.count):
-                    yield from self.children(step.body.steps)
-            else:
-                yield self.loop(step)
+            yield self.left.pop(0) if isinstance(step, int) else self.loop(step)
 
     def loop(self, repeat: Repeat) -> tuple[str, Loop]:
         bodies, iterations = [], []
@@ -111,53 +113,19 @@ class _Run:
         return f"{iterations[0][0]}_to_{iterations[-1][-1]}", loop
 
 
-class _Bodies:
-    """Tells which blocks of a model could be iterations of one body."""
-
-    def __init__(self, net: nn.Module) -> None:
-        modules = list(net.modules())
-        self.held: list[Any] = [net]  # kept, so that no new object comes by the id of an old one
-        for module in modules:
-            for parts in (module._parameters, module._buffers, module._modules):
-                self.held += [part for part in parts.values() if part is not None]
-        self.uses = Counter(map(id, self.held))
-        self.weights = {id(p) for p in net.parameters() if p.dim() > 1}
-        self.weights |= {id(p) for m in modules for n, p in _computed(m) if n.endswith("_mix")}
-
-    def numbered(self, blocks: Sequence[nn.Module]) -> tuple[int, ...]:
-        """The same number for blocks that can be one."""
-        kinds: list[nn.Module] = []
-        schedule = []
-        for block in blocks:
-            number = next((i for i, kind in enumerate(kinds) if self.one(kind, block)), len(kinds))
-            if number == len(kinds):
-                kinds.append(block)
-            schedule.append(number)
-        return tuple(schedule)
-
-    def one(self, first: nn.Module, other: nn.Module) -> bool:
-        if first is other or not alike(first, other):
-            return False
-        pairs = zip(_parts(first), _parts(other), strict=True)
-        return all(a is b or (self.own(a) and self.own(b)) for a, b in pairs)
-
-    def own(self, part: nn.Module | Tensor) -> bool:
-        """Whether an iteration may have it to itself: used in one place, and not a weight."""
-        return self.uses[id(part)] < 2 and id(part) not in self.weights
-
-
-def _parts(block: nn.Module) -> Iterator[nn.Module | Tensor]:
-    for _, module in block.named_modules(remove_duplicate=False):
-        yield module
-        for tensors in (module._parameters, module._buffers):
-            yield from (tensor for tensor in tensors.values() if tensor is not None)
-
-
-def _computed(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
-    if not isinstance(module, FoldedWeights):
-        return []
-    return [(name, p) for name, p in module._parameters.items() if p is not None]
-
-
-def _is_folded(block: nn.Module) -> bool:
-    return any(isinstance(m, FoldedWeights) for m in block.modules())
+def _recorded(blocks: Sequence[str], loops: Sequence[BlockLoop]) -> tuple[Step, ...]:
+    """The steps in which blocks of these names run where just these loops are made of them."""
+    steps: list[Step] = []
+    at = 0
+    while at < len(blocks):
+        whole = {sum(loop.iterations, ()): loop for loop in loops}
+        here = [names for names in whole if names == tuple(blocks[at : at + len(names)])]
+        if here:
+            names = max(here, key=len)  # the outermost
+            turns = whole[names].iterations
+            steps.append(Repeat(len(turns), Program(_recorded(turns[0], loops))))
+            at += len(names)
+        else:
+            steps.append(at)
+            at += 1
+    return tuple(steps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from softshare.folding import looping
+from softshare.folding.output_gap import input_shape_of
 from softshare.storage import write
 
 _FOLDED = 8
 """What is computed from constants of at most so many elements is computed at export."""
+
+_LARGEST = 2**31 - 2**24
+"""Bytes of numbers that fit into one file: the format's own limit, and room for the graph."""
 
 
 def to_onnx(
@@ -34,7 +39,7 @@ def to_onnx(
         net: any model, folded or not; it stays as it is.
         path: the file; an older one is replaced.
         example: an input, or a tuple of inputs, with the batch as their first axis. Default:
-            zeros of the model's ``input_shape``, if it has one.
+            zeros of the model's ``input_shape`` and type of numbers, if it has one.
         unrolled: writes the iterations one after the other instead, for runtimes without
             ``Scan``, and for speed where these treat a ``Scan`` badly. Weights still stand once.
 
@@ -42,8 +47,8 @@ def to_onnx(
         The path.
 
     Raises:
-        ValueError: no example and no ``input_shape``, or a model that ``torch.export`` cannot
-            follow.
+        ValueError: no example and no ``input_shape`` that is one, or a model that
+            ``torch.export`` cannot follow or ONNX has no operators for; no file is written then.
         ModuleNotFoundError: onnx or onnxscript is not installed.
 
     Example:
@@ -75,13 +80,14 @@ def to_onnx(
 def _inputs(net: nn.Module, example: Any) -> tuple[Tensor, ...]:
     """Two examples or more: a batch of one would be taken for a constant."""
     if example is None:
-        shape = getattr(net, "input_shape", None)
+        shape = input_shape_of(net)
         if shape is None:
             raise ValueError(
                 f"{type(net).__name__} does not say what it takes (it has no input_shape); pass "
                 "example=, an input with the batch as its first axis."
             )
-        example = torch.zeros(2, *shape)
+        kinds = (p.dtype for p in net.parameters() if p.is_floating_point())
+        example = torch.zeros(2, *shape, dtype=next(kinds, None))
     inputs = example if isinstance(example, tuple) else (example,)
     if not inputs or not all(isinstance(x, Tensor) and x.dim() and len(x) for x in inputs):
         raise ValueError(
@@ -151,8 +157,27 @@ def _saved(model: Any, path: Path) -> Path:
     import onnx_ir
 
     size = sum(value.const_value.nbytes for value in model.graph.initializers.values())
-    if size < 2**31 - 2**24:  # the format's own limit, and room for the graph
-        write(path, onnx_ir.to_proto(model).SerializeToString())
-    else:
-        onnx_ir.save(model, path, external_data=f"{path.name}.data")
+    if size < _LARGEST:
+        proto = onnx_ir.to_proto(model)
+        _check(proto)
+        write(path, proto.SerializeToString())
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        onnx_ir.save(model, f"{folder}/{path.name}", external_data=f"{path.name}.data")
+        _check(f"{folder}/{path.name}")
+        for name in (f"{path.name}.data", path.name):
+            os.replace(f"{folder}/{name}", path.with_name(name))
     return path
+
+
+def _check(model: Any) -> None:
+    import onnx
+
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ValueError(
+            "ONNX's own checker refuses this model, and no file was written; where it lacks a "
+            f"type of numbers, export net.float(). It says: {error}"
+        ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from softshare import storage
 from softshare.folding import Folding
-from softshare.folding.block_loops import loop_blocks
+from softshare.folding.block_loops import BlockLoop, loop_blocks
 from softshare.folding.folded_weights import fold_group, mark
 from softshare.folding.program import smallest
 from softshare.folding.report import Report
@@ -23,12 +23,14 @@ from softshare.sharing import banks, unshare
 from softshare.sharing.grouping import resolve_groups
 
 _FORMAT = "softshare-folded-1"
+_NAMES = ("report", "save", "load", "to_onnx", "to_bytes", "metadata")
 
 
 class FoldedModel(nn.Module):
     """A model that `softshare.fold` made: of the model's own class, and of this one.
 
-    Forward, attributes and methods are the model's. A tied layer keeps its class as a base class
+    Forward, attributes and methods are the model's, beside the names below, which a model that
+    is folded leaves free. A tied layer keeps its class as a base class
     and computes ``weight`` as ``weight_scale`` times ``weight_tie``, one parameter in all layers
     of the tie; runs of tied blocks are a `softshare.folding.looping.Loop`. Training goes on as
     with any model: gradients of all layers of a tie add up in its weight, so ties stay exact.
@@ -59,7 +61,7 @@ class FoldedModel(nn.Module):
             >>> [name for name, _ in back.named_parameters()]
             ['0_to_2.body.bias', '0_to_2.body.weight_scale', '0_to_2.body.weight_tie']
         """
-        storage.write(Path(path), self.to_bytes())
+        storage.write(Path(path), FoldedModel.to_bytes(self))
 
     def to_onnx(
         self,
@@ -84,7 +86,7 @@ class FoldedModel(nn.Module):
 
     def to_bytes(self) -> bytes:
         """The content of the file that `save` writes."""
-        return serialised(self, self.metadata())
+        return serialised(self, FoldedModel.metadata(self))
 
     def metadata(self) -> dict[str, str]:
         """What `load` needs beside the tensors; one entry, as safetensors shuffles several."""
@@ -107,11 +109,13 @@ class FoldedModel(nn.Module):
         Raises:
             FileNotFoundError: there is no such file.
             Damaged: it is not what was written.
-            ValueError: it was folded from another architecture.
+            ValueError: it was folded from another architecture, or blocks of `like` that are one
+                loop in the file differ in mode, in hooks or in what is trained.
         """
         tensors, facts = read(Path(path), _FORMAT)
         model = build(like) if isinstance(like, str) else like
         model = model if isinstance(model, nn.Module) else model()
+        check_names(model)
         net = unshare(model) if banks(model) else copy.deepcopy(model)
         report = Report.from_json(facts)
         try:
@@ -135,9 +139,23 @@ class FoldedModel(nn.Module):
             return super()._apply(fn, recurse)
 
 
-def finish(net: nn.Module, report: Report, loops: bool) -> FoldedModel:
-    """Turns a model with folded layers into a `FoldedModel`, its blocks into loops."""
-    found = loop_blocks(net) if loops else ()
+def check_names(net: nn.Module) -> None:
+    """Refuses a model that uses a name of `FoldedModel` for something of its own.
+
+    Raises:
+        ValueError: it does, and one of the two would be lost.
+    """
+    names = [name for name in _NAMES if hasattr(net, name)]
+    if names and not isinstance(net, FoldedModel):
+        raise ValueError(
+            f"A folded model has {', '.join(_NAMES)} of its own, and {type(net).__name__} uses "
+            f"{', '.join(names)} for something else; rename that, or fold the module inside it."
+        )
+
+
+def finish(net: nn.Module, report: Report, loops: Sequence[BlockLoop] | None = None) -> FoldedModel:
+    """Turns a model with folded layers into a `FoldedModel`, its blocks into all loops or these."""
+    found = loop_blocks(net, loops)
     mark(net, FoldedModel)
     return _with_report(net, replace(report, loops=found))
 
@@ -158,7 +176,7 @@ def _rebuilt(net: nn.Module, report: Report) -> FoldedModel:
         )
         templates = weight.new_zeros(g.templates * len(weight), *weight.shape[1:])
         fold_group(members[g.group], folded, templates)
-    return finish(net, report, loops=bool(report.loops))
+    return finish(net, report, report.loops)
 
 
 @contextmanager

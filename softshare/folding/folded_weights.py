@@ -22,7 +22,8 @@ class FoldedWeights:
     What a weight called ``weight`` is computed from are ordinary parameters of the layer:
     ``weight_tie``, R, one object in all layers of the tie, or, in a group with more ties than
     templates, ``weight_mix``, its row of coefficients, and ``weight_templates``, one object in
-    all layers of the group; and ``weight_scale``, s, where a tie has two layers or more.
+    all layers of the group; and ``weight_scale``, s, where a tie has two layers or more. In a
+    loop the scales of all iterations are one tensor, and a weight is there while the loop runs.
     """
 
     _plain: type
@@ -123,7 +124,14 @@ def _folded_class(plain: type, slots: Slots, root: type | None) -> type:
             )
         plain.__setattr__(self, key, value)  # type: ignore[call-arg]
 
-    body: dict[str, Any] = {name: _computed(name, parts) for name, parts in slots}
+    weights = {name: _computed(name, parts) for name, parts in slots}
+
+    def getattr_(self: Any, key: str) -> Any:
+        if key in weights:  # the property has refused; PyTorch's own would say that it is None
+            return weights[key].__get__(self)
+        return plain.__getattr__(self, key)  # type: ignore[attr-defined]
+
+    body: dict[str, Any] = {**weights, "__getattr__": getattr_} if slots else {}
     body |= {"_plain": plain, "_computed": slots, "_root": root}
     body |= {"__reduce_ex__": reduce_ex, "__setattr__": setattr_}
     body |= {"__module__": plain.__module__, "__doc__": plain.__doc__}
@@ -133,6 +141,11 @@ def _folded_class(plain: type, slots: Slots, root: type | None) -> type:
 
 def _computed(name: str, parts: tuple[str, ...]) -> property:
     def weight(self: Any) -> Tensor:
+        if "scale" in parts and getattr(self, f"{name}_scale").dim():
+            raise AttributeError(
+                f"This layer runs in a loop and has a {name} in each iteration, none outside it; "
+                "softshare.folding.looping.unrolled(net) is a copy with a layer for each."
+            )
         if "tie" in parts:
             whole = getattr(self, f"{name}_tie")
         else:

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from softshare.folding.scanning import scanned, scans
 from softshare.folding.stacking import Slot, stack
@@ -34,7 +35,8 @@ class Loop(nn.Module):
 
     ``torch.export`` under ``torch.no_grad()`` and in eval mode writes a loop as PyTorch's
     ``scan``, its body once. With gradients, in training mode, and where the body returns another
-    shape than it takes, it writes the iterations one after the other.
+    shape than it takes, it writes the iterations one after the other. ``torch.fx`` cannot tell
+    iterations apart and is refused; trace what `unrolled` returns.
 
     Args:
         iterations: two or more modules of equal structure, in the order in which they run; each
@@ -80,6 +82,12 @@ class Loop(nn.Module):
             return self._run(x)
 
     def _run(self, x: Any) -> Any:
+        if any(isinstance(leaf, torch.fx.Proxy) for leaf in tree_leaves(x)):
+            raise ValueError(
+                "torch.fx writes down which layer is called and not with which numbers, so that "
+                "all iterations of a loop would run the same; trace "
+                "softshare.folding.looping.unrolled(net), or use torch.export."
+            )
         places = [(slot.held(self.body), slot.name) for slot in self._slots]
         stacks = [tensors[name] for tensors, name in places]
         if scans(self.body):

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from softshare.folding import Folding, folding
-from softshare.folding.folded_model import FoldedModel, finish
+from softshare.folding.folded_model import FoldedModel, check_names, finish
 from softshare.folding.folded_weights import fold_group
-from softshare.folding.output_gap import arguments_for, gaps, outputs_of
+from softshare.folding.output_gap import gaps, measured, outputs_of, outputs_of_loops
 from softshare.folding.report import GroupReport, Report
 from softshare.model_file import serialised_size
 from softshare.sharing import banks, unshare
@@ -45,15 +45,17 @@ def fold(
         inputs: what the report's output gaps are measured on, in eval mode: a tensor, a tuple of
             positional arguments, or None to measure none. Default: two examples of normal noise
             for a model with an ``input_shape``, which those of the paper have.
-        loops: False leaves all layers where they are, tied: for code that takes blocks by
-            number.
+        loops: False leaves all layers where they are, tied: for a model whose own code takes
+            blocks of an ``nn.Sequential`` by number, or steps through them. With loops it would
+            find one block where there were several, which only measuring on `inputs` notices.
 
     Returns:
         A new model of the class of `net` and of `FoldedModel`; see its ``report``.
 
     Raises:
-        ValueError: a threshold out of range, a model folded already, or one without two weights
-            of equal shape.
+        ValueError: a threshold out of range; a model folded already, one without two weights of
+            equal shape, one that uses a name of `FoldedModel` for something of its own, or one
+            whose loops do not return what its tied layers do on `inputs`.
 
     Example:
         >>> import softshare as ss
@@ -71,6 +73,7 @@ def fold(
     net = getattr(net, "_orig_mod", net)  # of torch.compile
     if any(isinstance(module, FoldedModel) for module in net.modules()):
         raise ValueError("This model is folded already; fold the one that it was made from.")
+    check_names(net)
     sources = _shared_sources(net) if banks(net) else _plain_sources(net)
     if not sources:
         raise ValueError(
@@ -79,28 +82,30 @@ def fold(
         )
     parts = {source.label: source.folding(threshold) for source in sources}
     plain = unshare(net) if banks(net) else copy.deepcopy(net)
-    arguments = arguments_for(net, inputs)
+    arguments, before, why = measured(plain, inputs)
     members = resolve_groups(plain, {source.label: source.layers for source in sources})
-    outputs = [outputs_of(plain, arguments)]
     if arguments is not None:  # what the tied network returns is wanted for the gaps alone
         for source in sources:
             source.tie(members[source.label], parts[source.label])
-    outputs.append(outputs_of(plain, arguments))
+    tied = outputs_of(plain, arguments)
     for source in sources:
         fold_group(members[source.label], parts[source.label], source.templates)
     groups = tuple(source.report(parts[source.label]) for source in sources)
-    folded = finish(plain, Report(threshold, groups), loops)
-    outputs.append(outputs_of(folded, arguments))
+    folded = finish(plain, Report(threshold, groups), None if loops else ())
+    if folded.report.loops:
+        after = outputs_of_loops(folded, arguments, tied)
+    else:
+        after = outputs_of(folded, arguments)
     report = replace(
         folded.report,
         bytes_before=serialised_size(net),
         parameters_before=sum(p.numel() for p in net.parameters()),
         parameters_after=sum(p.numel() for p in folded.parameters()),
-        **gaps(*outputs),
+        **{"not_measured": why, **gaps(before, tied, after)},
     )
     folded.__dict__["report"] = report
-    after = serialised_size(folded, folded.metadata())
-    folded.__dict__["report"] = replace(report, bytes_after=after)
+    size = serialised_size(folded, FoldedModel.metadata(folded))
+    folded.__dict__["report"] = replace(report, bytes_after=size)
     return folded
 
 
@@ -157,7 +162,8 @@ def _plain_sources(net: nn.Module) -> list[_Source]:
 def _gram(templates: Tensor, k: int) -> Tensor:
     """Inner products of the templates, ``(k, k)``, summed in double precision by parts."""
     flat = templates.reshape(k, -1)  # (k, n)
-    G = torch.zeros(k, k, dtype=torch.float64, device=flat.device)
+    G = torch.zeros(k, k, dtype=torch.float64)
     for part in flat.split(2**18, dim=1):
-        G += part.double() @ part.double().T
+        exact = part.cpu().double()  # not every device has double precision
+        G += exact @ exact.T
     return G

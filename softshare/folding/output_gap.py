@@ -11,27 +11,64 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 
+def input_shape_of(net: nn.Module) -> tuple[int, ...] | None:
+    """The shape of one example that a model says it takes; None if it says nothing.
+
+    Raises:
+        ValueError: its ``input_shape`` is no sequence of numbers from 1 up.
+    """
+    shape = getattr(net, "input_shape", None)
+    if shape is None:
+        return None
+    sizes = tuple(shape) if isinstance(shape, (tuple, list)) else ()
+    if not sizes or not all(isinstance(n, int) and n > 0 for n in sizes):
+        raise ValueError(
+            "input_shape is the shape of one example, such as (3, 32, 32); "
+            f"{type(net).__name__} has {shape!r:.60}."
+        )
+    return sizes
+
+
 def arguments_for(net: nn.Module, inputs: Any) -> tuple | None:
     """Positional arguments of a model from what the user gave as `inputs`; None to measure none.
 
     Raises:
-        ValueError: neither a tensor, a tuple, None nor ``"normal"``.
+        ValueError: neither a tensor, a tuple, None nor ``"normal"``; or as `input_shape_of`.
     """
     if inputs is None or isinstance(inputs, tuple):
         return inputs
     if isinstance(inputs, Tensor):
         return (inputs,)
-    if inputs != "normal":
+    if not _is_noise(inputs):
         raise ValueError(
             "inputs is a tensor, a tuple of arguments, None, or 'normal' for noise; got "
             f"{type(inputs).__name__} {inputs!r:.60}."
         )
-    shape = getattr(net, "input_shape", None)
+    shape = input_shape_of(net)
     if shape is None:
         return None
-    first = next(net.parameters())
+    first = next(p for p in net.parameters() if p.is_floating_point())
     noise = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
     return (noise.to(first.device, first.dtype),)
+
+
+def measured(net: nn.Module, inputs: Any) -> tuple[tuple | None, list[Tensor], str]:
+    """Arguments, what the model returns for them, and why nothing could be measured.
+
+    A model that cannot be run on noise, which nobody asked for, is not measured; one that cannot
+    be run on what the user gave raises what it raises.
+    """
+    try:
+        arguments = arguments_for(net, inputs)
+        outputs = outputs_of(net, arguments)
+    except Exception as error:
+        if not _is_noise(inputs):
+            raise
+        first = str(error).partition("\n")[0].rstrip(".")
+        return None, [], f"the model cannot be run on noise of its input_shape: {first}"
+    if arguments is not None and not outputs:
+        return None, [], "the model returns no tensor of floating point"
+    return arguments, outputs, ""
 
 
 def outputs_of(net: nn.Module, arguments: tuple | None) -> list[Tensor]:
@@ -45,6 +82,27 @@ def outputs_of(net: nn.Module, arguments: tuple | None) -> list[Tensor]:
         for x in leaves
         if isinstance(x, Tensor) and x.is_floating_point() and x.numel()
     ]
+
+
+def outputs_of_loops(net: nn.Module, arguments: tuple | None, tied: list[Tensor]) -> list[Tensor]:
+    """What a model with loops returns, which is what it returns with its layers tied.
+
+    Raises:
+        ValueError: it is something else; then the model itself goes through blocks that are one.
+    """
+    try:
+        outputs = outputs_of(net, arguments)
+        if _shapes(outputs) != _shapes(tied) or (
+            _apart(outputs, tied) and not _apart(outputs, outputs_of(net, arguments))
+        ):
+            raise ValueError("With loops it returns something else than with its layers tied.")
+    except Exception as error:
+        raise ValueError(
+            f"{type(net).__name__} cannot be folded into loops: its own code takes blocks that "
+            "repeat by number, or steps through them. Pass loops=False, which leaves them where "
+            f"they are, tied. What went wrong: {error}"
+        ) from error
+    return outputs
 
 
 @contextmanager
@@ -62,12 +120,27 @@ def gaps(model: list[Tensor], tied: list[Tensor], folded: list[Tensor]) -> dict[
     """Greatest differences, for a `softshare.folding.report.Report`; none if none were measured."""
     if not model:
         return {}
-
-    def greatest(a: list[Tensor], b: list[Tensor]) -> float:
-        return max((x - y).abs().max().item() for x, y in zip(a, b, strict=True))
-
+    if not _shapes(model) == _shapes(tied) == _shapes(folded):
+        return {"not_measured": "the shapes that the model returns depend on its weights"}
     return {
-        "gap": greatest(model, folded),
-        "rounding": greatest(tied, folded),
+        "gap": _greatest(model, folded),
+        "rounding": _greatest(tied, folded),
         "largest_output": max(x.abs().max().item() for x in model),
     }
+
+
+def _is_noise(inputs: Any) -> bool:
+    return isinstance(inputs, str) and inputs == "normal"
+
+
+def _shapes(outputs: list[Tensor]) -> list[torch.Size]:
+    return [x.shape for x in outputs]
+
+
+def _greatest(a: list[Tensor], b: list[Tensor]) -> float:
+    return max((x - y).abs().max().item() for x, y in zip(a, b, strict=True))
+
+
+def _apart(a: list[Tensor], b: list[Tensor]) -> bool:
+    """By more than rounding makes of a tie: a tenth of the outputs."""
+    return bool(a) and _greatest(a, b) > 0.1 * max(x.abs().max().item() for x in (*a, *b))

@@ -68,6 +68,7 @@ class Report:
         bytes_after: size of the file that `FoldedModel.save` writes.
         gap: greatest difference in any output between the folded model and the model, in eval
             mode; None where it was not measured.
+        not_measured: why not, where something stood in the way.
         rounding: the same between the folded model and a plain one with the tied weights.
         largest_output: of the model, in size, to which to compare them.
     """
@@ -82,6 +83,7 @@ class Report:
     gap: float | None = None
     rounding: float | None = None
     largest_output: float | None = None
+    not_measured: str = ""
 
     def repeats(self, group: GroupReport) -> list[tuple[Repeat, bool]]:
         """The loops in a group's program, and whether each runs as a loop over whole blocks.
@@ -111,7 +113,8 @@ class Report:
                 f"tied weights (outputs up to {self.largest_output:.3g})"
             )
         else:
-            lines.append("greatest output gap: not measured; pass inputs=")
+            why = f", because {self.not_measured}" if self.not_measured else ""
+            lines.append(f"greatest output gap: not measured{why}; pass inputs=")
         for group in self.groups:
             mixed = f", mixed from {group.templates} templates" if group.mixes else ""
             lines.append(

@@ -5,10 +5,43 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from softshare.sharing.similarity import ZERO, similarity
 
 TOLERANCE = 1e-6
 """Layers whose similarity falls short of the threshold by less than this rounding are alike."""
+
+EXACT = 1e-12
+"""The same at a threshold of 1, for `similarities`.
+
+Of layers that are tied exactly, rounding of their weights to single precision leaves 1e-14; by
+`TOLERANCE`, weights that lie 1.4 thousandths of their size apart would be one.
+"""
+
+
+def similarities(coefficients: Tensor) -> Tensor:
+    """The LSM of a group in which 1 is kept for layers that are tied exactly.
+
+    All other numbers are those of `softshare.sharing.similarity.similarity`, which records and
+    pages show too: single precision, and at most 1 - 1e-9.
+
+    Args:
+        coefficients: A, ``(L, k)``.
+
+    Returns:
+        S, ``(L, L)``, float64, on the CPU.
+
+    Example:
+        >>> S = similarities(torch.tensor([[1.0, 0.0], [1.0, 1e-4], [3.0, 3e-4]]))
+        >>> ties(S, 1), ties(S.float(), 1)
+        (((0,), (1, 2)), ((0, 1, 2),))
+    """
+    A = coefficients.detach().cpu()
+    unit = F.normalize(A.double(), dim=1, eps=ZERO)  # (L, k)
+    exact = (unit @ unit.T).abs() >= 1 - EXACT
+    return similarity(A).double().clamp(max=1 - 1e-9).masked_fill(exact, 1.0)
 
 
 def ties(S: Tensor, threshold: float) -> tuple[tuple[int, ...], ...]:
@@ -18,8 +51,9 @@ def ties(S: Tensor, threshold: float) -> tuple[tuple[int, ...], ...]:
     the most similar. Therefore ties at a lower threshold are unions of those at a higher one.
 
     Args:
-        S: a similarity matrix, ``(L, L)``, such as `softshare.sharing.similarity` returns.
-        threshold: t, from 0 to 1.
+        S: a similarity matrix, ``(L, L)``, such as `similarities` returns.
+        threshold: t, from 0 to 1. Similarities may fall short of it by `TOLERANCE`; of 1, where S
+            is in double precision, by no more than `EXACT`.
 
     Returns:
         The layers of each tie, counted from 0, in the order of their first layers; a layer like
@@ -40,7 +74,7 @@ def ties(S: Tensor, threshold: float) -> tuple[tuple[int, ...], ...]:
         return tuple((i,) for i in range(len(S)))
     from scipy.cluster.hierarchy import fcluster
 
-    labels = fcluster(tree, 1 - threshold + TOLERANCE, criterion="distance").tolist()
+    labels = fcluster(tree, 1 - threshold + _tolerance(S, threshold), criterion="distance").tolist()
     members: dict[int, list[int]] = {}
     for layer, tie in enumerate(labels):
         members.setdefault(tie, []).append(layer)
@@ -67,10 +101,12 @@ def thresholds(S: Tensor) -> tuple[float, ...]:
     tree = _linkage(S)
     if tree is None:
         return ()
-    heights = sorted({round(max(0.0, 1 - h), 6) for h in tree[:, 2].tolist()}, reverse=True)
+    joins = [(round(max(0.0, 1 - h), 6), h) for h in tree[:, 2].tolist()]
+    below = 1 - TOLERANCE  # for what rounds to 1 and is no exact tie
+    levels = {t if t < 1 or h <= _tolerance(S, t) else below for t, h in joins}
     found: list[float] = []
     fewest = len(S)
-    for t in heights:
+    for t in sorted(levels, reverse=True):
         if (left := len(ties(S, t))) < fewest:
             found.append(t)
             fewest = left
@@ -97,6 +133,10 @@ def _linkage(S: Tensor) -> Any:
     i, j = torch.triu_indices(len(S), len(S), offset=1)
     distances = (1 - (S + S.T) / 2)[i, j].clamp(min=0)  # (L (L - 1) / 2,), scipy's order
     return linkage(distances.numpy(), method="complete")
+
+
+def _tolerance(S: Tensor, threshold: float) -> float:
+    return EXACT if threshold == 1 and S.dtype == torch.float64 else TOLERANCE
 
 
 def _check_threshold(threshold: float) -> None:

@@ -8,9 +8,8 @@ import torch
 from torch import nn
 
 from softshare.folding import Folding, folding
-from softshare.folding.ties import thresholds
+from softshare.folding.ties import similarities, thresholds
 from softshare.sharing import banks
-from softshare.sharing.similarity import similarity
 from softshare.training.recalibration import as_recalibrated, recalibrate
 from softshare.training.tasks import Task, predictor
 
@@ -77,7 +76,7 @@ def measure(
 
 def all_thresholds(net: nn.Module, alone: str = "") -> tuple[float, ...]:
     """1, and the thresholds at which ties grow in any group; falling. Of one group without 1."""
-    found = {g: thresholds(similarity(b.coefficients.detach())) for g, b in banks(net).items()}
+    found = {g: thresholds(similarities(b.coefficients)) for g, b in banks(net).items()}
     if alone:
         return found[alone]
     return tuple(sorted({1.0}.union(*found.values()), reverse=True))

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise, product
 from pathlib import Path
@@ -182,6 +183,31 @@ def test_folding_at_the_threshold_that_is_shown_makes_the_ties_that_are_shown(
                 S = moment.lsm[group]
                 again = folding(torch.eye(len(S)), float(shown), S=S)
                 assert again.schedule == folded.schedule, (moment.name, shown, group)
+
+
+def test_thresholds_are_asked_for_by_epoch(explorer: Explorer) -> None:
+    moments = explorer.page.network.moments
+    assert explorer.thresholds() == moments[-1].thresholds
+    for epoch, moment in zip(explorer.epochs, moments, strict=True):
+        assert explorer.thresholds(epoch) == explorer.thresholds(int(epoch)) == moment.thresholds
+    with pytest.raises(ValueError, match=rf"kept at {', '.join(explorer.epochs)}; got 77"):
+        explorer.thresholds(77)
+
+
+def test_a_score_is_shown_at_the_folding_that_it_was_measured_at(run: Run) -> None:
+    """Beside lines a last decimal away, and one that was measured where other layers were tied."""
+    states = ss.Explorer(run).page.network.moments[-1].states
+    lines = [
+        {"threshold": s.threshold + off, "parameters": s.parameters + other, "test_error": error}
+        for s in states
+        for error, (off, other) in enumerate([(1.5e-6, 0), (1e-6, 0), (0, 1), (-1.5e-6, 0)])
+    ]
+    measured = replace(run, folded=[m | {"test_error_recalibrated": 0.0} for m in lines])
+    again = ss.Explorer(measured).page.network.moments[-1].states
+    assert [state.measured["test_error"] for state in again] == [1] * len(states)
+    wrong = [m | {"parameters": m["parameters"] + 1} for m in measured.folded]
+    again = ss.Explorer(replace(run, folded=wrong)).page.network.moments[-1].states
+    assert not any(state.measured for state in again)
 
 
 def test_luck_is_called_luck(soft_run: Callable[..., Run]) -> None:

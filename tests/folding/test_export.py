@@ -326,6 +326,45 @@ def test_what_cannot_be_exported_says_why(net, example, message, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+class Lines(nn.Sequential):
+    input_shape = (2, 9)
+
+
+def lines():
+    return Lines(nn.Conv1d(2, 4, 3, padding=1), nn.ReLU(), nn.Conv1d(4, 2, 3)).eval()
+
+
+def test_the_example_by_itself_is_of_the_models_type(tmp_path):
+    net = lines().half()
+    path, x = to_onnx(net, tmp_path / "net.onnx"), torch.randn(3, 2, 9).half()
+    torch.testing.assert_close(run(path, x), net(x).detach(), atol=1e-2, rtol=1e-2)
+    (given,) = onnx.load(path).graph.input
+    assert given.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16
+
+
+@pytest.mark.parametrize("largest", [2**31, 0])
+def test_a_file_that_onnx_refuses_is_not_kept(largest, tmp_path, monkeypatch):
+    monkeypatch.setattr("softshare.folding.export._LARGEST", largest)
+    with pytest.raises(ValueError, match=r"ONNX's own checker refuses.*net\.float\(\)"):
+        to_onnx(lines().bfloat16(), tmp_path / "net.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_shape_that_is_none_is_refused(tmp_path):
+    net = lines()
+    net.input_shape = 9
+    with pytest.raises(ValueError, match=r"input_shape is the shape of one example.*Lines has 9"):
+        to_onnx(net, tmp_path / "net.onnx")
+
+
+def test_numbers_that_fit_into_no_file_stand_beside_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("softshare.folding.export._LARGEST", 0)
+    net, x = lines(), torch.randn(3, 2, 9)
+    path = to_onnx(net, tmp_path / "new" / "net.onnx")
+    assert sorted(p.name for p in path.parent.iterdir()) == ["net.onnx", "net.onnx.data"]
+    check(path, net, x, [])
+
+
 def test_without_the_packages(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(ModuleNotFoundError, match="pip install onnx onnxscript"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import softshare as ss
 from softshare.folding.folded_model import FoldedModel
 from softshare.folding.folded_weights import FoldedWeights
-from softshare.folding.looping import Loop
+from softshare.folding.looping import Loop, unrolled
 from softshare.model_file import serialised, serialised_size
 from softshare.sharing import banks
 from softshare.storage import Damaged
@@ -110,6 +111,65 @@ def test_what_was_saved_comes_back(name, loops, tmp_path):
             torch.testing.assert_close(got, copy.deepcopy(made).train(mode)(x), rtol=0, atol=0)
         for key, value in kept.items():
             torch.testing.assert_close(like.state_dict()[key], value, rtol=0, atol=0)
+
+
+def frozen(net: nn.Sequential) -> None:
+    net[1][1].requires_grad_(False)
+
+
+def evaluated(net: nn.Sequential) -> None:
+    net[0].eval()
+
+
+def hooked(net: nn.Sequential) -> None:
+    net[3].register_forward_hook(lambda *_: None)
+
+
+def towers() -> nn.Sequential:
+    return nn.Sequential(
+        *[nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Tanh()) for _ in range(4)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("differ", "loops"), [(frozen, ["2_to_3"]), (evaluated, ["1_to_3"]), (hooked, ["0_to_2"])]
+)
+def test_blocks_that_differed_when_folded_are_the_same_loops_again(differ, loops, tmp_path):
+    net = ss.share(towers(), 1)
+    differ(net)
+    made, x = ss.fold(net), torch.randn(3, 4)
+    assert [loop.path for loop in made.report.loops] == loops
+    made.save(tmp_path / "a")
+    for like in (towers, towers().eval(), net):
+        back = FoldedModel.load(tmp_path / "a", like=like)
+        assert back.report == made.report and list(back._modules) == list(made._modules)
+        torch.testing.assert_close(back.eval()(x), made.eval()(x), rtol=0, atol=0)
+
+
+def test_loops_of_loops_come_back(tmp_path):
+    net, tau = ss.share(linears(12)), [0, 1, 1, 2, 1, 2] * 2
+    with torch.no_grad():
+        for bank in banks(net).values():
+            bank.coefficients.copy_(torch.eye(12)[tau] * torch.linspace(-1, 2, 12)[:, None])
+    made, x = ss.fold(net), torch.randn(3, 5)
+    assert str(made.report.groups[0].program) == "2×(1 2 2×(2 3))"
+    made.save(tmp_path / "a")
+    back = FoldedModel.load(tmp_path / "a", like=linears(12))
+    assert sum(isinstance(module, Loop) for module in back.modules()) == 2
+    assert back.report == made.report
+    torch.testing.assert_close(back.eval()(x), made.eval()(x), rtol=0, atol=0)
+
+
+def test_blocks_that_cannot_loop_as_the_file_says_are_refused(tmp_path):
+    ss.fold(ss.share(towers(), 1)).save(tmp_path / "a")
+    like = towers()
+    evaluated(like)
+    with pytest.raises(ValueError, match="first and iteration 2 differ in training: False and Tr"):
+        FoldedModel.load(tmp_path / "a", like=like)
+    like = towers()
+    like.__class__ = type("Stepping", (nn.Sequential,), {"forward": lambda self, x: x})
+    with pytest.raises(ValueError, match=r"no nn\.Sequential with the blocks 0 to 3 to loop"):
+        FoldedModel.load(tmp_path / "a", like=like)
 
 
 def test_models_of_the_paper_load_by_name(tmp_path):
@@ -315,6 +375,36 @@ def test_compiles_whole(templates, mode):
         torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-4)
 
 
+class Residual(nn.Module):
+    """Its kernel is three wide, so that three scales would multiply it without an error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv(x)
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_a_weight_in_a_loop_is_there_while_the_loop_runs(count):
+    made = ss.fold(ss.share(nn.Sequential(*[Residual() for _ in range(count)]), 1))
+    assert not any(hasattr(module, "weight") for module in made.modules())
+    with pytest.raises(AttributeError, match=r"has a weight in each iteration.*unrolled\(net\)"):
+        _ = made[0].body.conv.weight
+    with pytest.raises(AttributeError, match="'FoldedConv2d' object has no attribute 'wait'"):
+        _ = made[0].body.conv.wait
+    assert sum(hasattr(module, "weight") for module in unrolled(made).modules()) == count
+
+
+def test_torch_fx_is_refused_where_it_would_compute_something_else():
+    made, x = folded("wrn")
+    trace = torch.fx.symbolic_trace(unrolled(made.eval()))
+    torch.testing.assert_close(trace(x), made(x))
+    with pytest.raises(ValueError, match=r"torch\.fx writes down .*unrolled\(net\)"):
+        torch.fx.symbolic_trace(made)
+
+
 def test_what_torch_compile_wraps_is_folded():
     net, x = model("linear")
     made = ss.fold(torch.compile(net, backend="eager"), 0.999, inputs=x)
@@ -381,6 +471,20 @@ def test_activations_between_layers_join_the_loop_and_alone_are_none():
     assert made[2].count == 3 and made.report.gap < 1e-6
 
 
+def test_one_activation_between_all_layers_joins_the_loop(tmp_path):
+    torch.manual_seed(0)
+    relu = nn.ReLU()
+    net = nn.Sequential(*[m for _ in range(3) for m in (nn.Linear(4, 4), relu)], relu, relu)
+    made = ss.fold(ss.share(net, 1), inputs=torch.randn(2, 4))
+    assert list(made._modules) == ["0_to_5", "6", "7"]
+    assert made[0].count == 3 and made.report.gap < 1e-6
+    FoldedModel.save(made, tmp_path / "a")
+    assert FoldedModel.load(tmp_path / "a", like=net).report == made.report
+    again = nn.Linear(4, 4)
+    net = nn.Sequential(again, relu, again, relu, nn.Linear(4, 4), relu)
+    assert not ss.fold(ss.share(net, 1), inputs=torch.randn(2, 4)).report.loops
+
+
 def test_blocks_with_weights_of_their_own_are_no_loop():
     class Block(nn.Module):
         def __init__(self) -> None:
@@ -409,6 +513,95 @@ def test_modules_used_in_two_places_stay_where_they_are():
     made = ss.fold(net, inputs=torch.randn(2, 5))
     assert list(made.body._modules) == ["0_to_1", "2"]
     assert made.last is made.body[1] and made.report.gap < 1e-6
+
+
+class Steps(nn.Module):
+    """Goes through its blocks itself, in one of several ways."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way, self.blocks = way, linears(4)
+
+    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
+        if self.way == "number":
+            return self.blocks[3](self.blocks[0](x))
+        found = []
+        for block in self.blocks:
+            x = block(x) + (x if self.way == "residual" else 0)
+            found.append(x)
+        return found if self.way == "collects" else x
+
+
+@pytest.mark.parametrize("way", ["number", "residual", "collects"])
+def test_a_model_that_steps_through_its_blocks_is_not_made_to_loop(way):
+    torch.manual_seed(0)
+    net, x = ss.share(Steps(way), 1), torch.randn(2, 5)
+    with pytest.raises(ValueError, match=r"by number, or steps through them\. Pass loops=False"):
+        ss.fold(net, inputs=x)
+    assert ss.fold(net, inputs=x, loops=False).report.gap < 1e-6
+
+
+def test_steps_that_loops_do_not_change_are_no_reason_to_refuse():
+    net, x = ss.share(Steps("plain"), 1), torch.randn(2, 5)
+    made = ss.fold(net, inputs=x)
+    assert made.report.gap < 1e-6 and len(made.blocks) == 1
+
+
+def test_a_model_that_draws_numbers_folds():
+    class Noisy(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.randn_like(super().forward(x))
+
+    net = nn.Sequential(linears(4), Noisy())
+    assert ss.fold(ss.share(net, 1), inputs=torch.randn(2, 5)).report.loops
+
+
+def test_outputs_whose_shapes_depend_on_the_weights_are_not_compared():
+    class Positive(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[x > 0]
+
+    torch.manual_seed(0)
+    net = nn.Sequential(linears(6), Positive())
+    report = ss.fold(ss.share(net), 0, inputs=torch.randn(20, 5)).report
+    assert report.gap is None
+    assert "not measured, because the shapes that the model returns depend on" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("shape", "why"),
+    [
+        (4, "input_shape is the shape of one example.*Sequential has 4"),
+        ((0, 4), r"input_shape is the shape of one example.*Sequential has \(0, 4\)"),
+        ((8, 8, 3), ".*mat1 and mat2 shapes cannot be multiplied"),
+    ],
+)
+def test_noise_that_a_model_cannot_take_is_not_measured(shape, why):
+    net = ss.share(linears(3), 1)
+    net.input_shape = shape
+    made = ss.fold(net)
+    text = f"not measured, because the model cannot be run on noise of its input_shape: {why}"
+    assert re.search(text, str(made.report))
+    assert type(made.report).from_json(made.report.to_json()) == made.report
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        ss.fold(net, inputs=torch.zeros(2, 8, 8, 3))
+
+
+@pytest.mark.parametrize("name", ["report", "save", "load", "to_onnx", "to_bytes", "metadata"])
+def test_names_of_a_models_own_are_not_replaced(name, tmp_path):
+    def own(self: nn.Module) -> int:
+        return 7
+
+    by_class = linears(3)
+    by_class.__class__ = type("Kept", (nn.Sequential,), {name: own})
+    by_value = linears(3)
+    setattr(by_value, name, {"made": "today"})
+    path = tmp_path / "a"
+    ss.fold(ss.share(linears(3), 1)).save(path)
+    for net in (by_class, by_value):
+        for refused in (lambda net=net: ss.fold(net), lambda net=net: FoldedModel.load(path, net)):
+            with pytest.raises(ValueError, match=rf"uses {name} for something else; rename that"):
+                refused()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from softshare.folding import folding, foldings
 from softshare.folding.program import Program, Repeat, smallest
-from softshare.folding.ties import TOLERANCE, thresholds, ties
+from softshare.folding.ties import TOLERANCE, similarities, thresholds, ties
 from softshare.sharing.similarity import ZERO, similarity
 
 GROUPS = [(1, 1), (2, 1), (6, 2), (6, 4), (6, 6), (10, 8), (20, 20)]
@@ -94,10 +94,28 @@ def test_ties_and_thresholds_are_those_of_the_definition(L: int, k: int) -> None
 def test_layers_tied_exactly_are_tied_at_one(L: int, k: int) -> None:
     A = drawn(L, k)
     A = torch.cat([A, A * torch.linspace(-3, -0.01, L)[:, None]])
-    if k > 1:
-        assert ties(similarity(A), 1.0) == tuple((i, L + i) for i in range(L))
-    else:
-        assert ties(similarity(A), 1.0) == (tuple(range(2 * L)),)
+    expected = tuple((i, L + i) for i in range(L)) if k > 1 else (tuple(range(2 * L)),)
+    for S in (similarity(A), similarities(A)):
+        assert ties(S, 1.0) == expected
+        assert (1.0 in thresholds(S)) and 0.999999 not in thresholds(S)
+
+
+@pytest.mark.parametrize("apart", [1e-5, 1e-4, 1e-3])
+def test_what_is_nearly_tied_is_not_tied_at_one(apart: float) -> None:
+    """In single precision the cosine of the first two is 1 in every digit that counts."""
+    A = torch.tensor([[1.0, 0.0], [1.0, apart], [0.0, 1.0], [0.0, -3.0]])
+    assert folding(A, 1).ties == ((0,), (1,), (2, 3))
+    assert folding(A, 0.999999).ties == ((0, 1), (2, 3))
+    assert [f.threshold for f in foldings(A)][:2] == [1.0, 0.999999]
+    torch.testing.assert_close(folding(A, 1).coefficients, A, rtol=1e-6, atol=0)
+
+
+@settings(max_examples=200, deadline=None)
+@given(coefficients(), levels)
+def test_below_one_ties_are_those_of_the_lsm(A: Tensor, t: float) -> None:
+    below = min(t, 0.999999)
+    assert ties(similarities(A), below) == ties(similarity(A), below)
+    assert (similarities(A) - similarity(A)).abs().max() < TOLERANCE
 
 
 @pytest.mark.parametrize(
@@ -188,11 +206,12 @@ def test_programs_as_one_would_write_them(schedule: list[int], text: str) -> Non
 
 @settings(max_examples=100, deadline=None)
 @example(torch.tensor([[1e-45], [1.0]]), 0.0)  # a scale against the first would overflow
+@example(torch.tensor([[1.0, 0.0, 0.0], [0.0, 1e-28, 0.0]]), 0.0)  # as near to either
 @example(torch.tensor([[1.0, 1.0], [1e-30, 1e-30], [-2.0, -1.9]]), 0.0)
 @given(coefficients(), levels)
 def test_a_folding_is_what_its_ties_say(A: Tensor, t: float) -> None:
     found = folding(A, t, group="stage1")
-    assert found.ties == ties(similarity(A), t)
+    assert found.ties == ties(similarities(A), t)
     assert found.program.unroll() == found.schedule
     assert found.representatives.shape == (len(found.ties), A.shape[1])
     assert found.coefficients.isfinite().all()

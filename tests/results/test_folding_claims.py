@@ -44,16 +44,16 @@ def measured(run: Run, points: float) -> Run:
     """
     error = run.result["test_error"]
 
-    def line(threshold: float, points: float) -> dict[str, float]:
+    def line(threshold: float, points: float, parameters: int = 1) -> dict[str, float]:
         return {
             "threshold": float(f"{threshold:.6f}"),
-            "parameters": 1,
+            "parameters": parameters,
             "test_error": error + points,
             "test_error_recalibrated": error - 0.5 + points / 10,
         }
 
     states = ss.Explorer(run).page.network.moments[-1].states
-    lines = [line(1.0, 0.0), *(line(state.threshold, points) for state in states[1:])]
+    lines = [line(s.threshold, points if s is not states[0] else 0.0, s.parameters) for s in states]
     alone = [line(state.foldings["stage2"].threshold, 2 * points) for state in states]
     return replace(run, folded=lines, folded_alone={"stage2": alone})
 
