@@ -116,9 +116,9 @@ class _Run:
 def _recorded(blocks: Sequence[str], loops: Sequence[BlockLoop]) -> tuple[Step, ...]:
     """The steps in which blocks of these names run where just these loops are made of them."""
     steps: list[Step] = []
+    whole = {sum(loop.iterations, ()): loop for loop in loops}
     at = 0
     while at < len(blocks):
-        whole = {sum(loop.iterations, ()): loop for loop in loops}
         here = [names for names in whole if names == tuple(blocks[at : at + len(names)])]
         if here:
             names = max(here, key=len)  # the outermost

@@ -18,6 +18,7 @@ from softshare.model_file import serialised_size
 from softshare.sharing import banks, unshare
 from softshare.sharing.bank import mix
 from softshare.sharing.grouping import Member, find_groups, resolve_groups
+from softshare.sharing.refusals import refuse_folded
 from softshare.sharing.shared_groups import layer_names
 
 
@@ -71,8 +72,7 @@ def fold(
     if isinstance(net, nn.parallel.DistributedDataParallel):
         net = net.module
     net = getattr(net, "_orig_mod", net)  # of torch.compile
-    if any(isinstance(module, FoldedModel) for module in net.modules()):
-        raise ValueError("This model is folded already; fold the one that it was made from.")
+    refuse_folded(net)
     check_names(net)
     sources = _shared_sources(net) if banks(net) else _plain_sources(net)
     if not sources:

@@ -37,7 +37,8 @@ class Run:
             small network: ``sha256``, ``bytes``, and the metric of the network as rounded there.
         cost: ``seconds`` of training, of them ``processor_seconds`` in which a core worked on it,
             summed over cores, ``images_per_second``, ``peak_memory_bytes``.
-        origin: device, versions, precision, threads, commit and date.
+        origin: device, versions, precision, threads, ``processes`` that trained it together,
+            commit and date; ``runs_at_once`` on the device, where it was shared.
 
     Example:
         >>> run = Run(Recipe("wrn-28-1"), result={"test_error": 9.5})

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from softshare.explorer.states import chance
 from softshare.records import Run
 from softshare.records.naming import label
 from softshare.results import drift
 from softshare.results.chessboard import chessboard, chessboard_chance
-from softshare.sharing.similarity import chance_level
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,10 +28,9 @@ def brightness(S: Tensor) -> float:
         >>> brightness(torch.ones(4, 4)), brightness(torch.eye(4))
         (1.0, 0.0)
     """
-    L = len(S)
-    if L < 2:
-        raise ValueError(f"Two layers or more can be alike; got a matrix of {L}.")
-    return ((S.sum() - S.trace()) / (L * (L - 1))).item()
+    if len(S) < 2:
+        raise ValueError(f"Two layers or more can be alike; got a matrix of {len(S)}.")
+    return _brightnesses(S[None]).item()
 
 
 def patterns(runs: Sequence[Run], epochs: Sequence[int] | None = None) -> pd.DataFrame:
@@ -61,10 +60,9 @@ def patterns(runs: Sequence[Run], epochs: Sequence[int] | None = None) -> pd.Dat
             for group, S in run.lsm(epoch).items():
                 if len(S) > 2:
                     k = len(run.coefficients[str(epoch)][group][0])
-                    chance = chance_level(len(S), k, run.recipe.init, draws=500)
                     found = chessboard(S), chessboard_chance(S)
                     drawn = brightness(moved[group].mean(0)) if group in moved else math.nan
-                    means = brightness(S), chance, drawn
+                    means = brightness(S), chance(len(S), k, run.recipe.init), drawn
                     lines.append((label(run), run.seed, epoch, group, *means, *found))
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
@@ -95,7 +93,7 @@ def _sentence(run: Run) -> str:
     matrices = [S for S in _last(run) if len(S) > 2]
     means = torch.tensor([brightness(S) for S in matrices])
     shapes = [(len(A), len(A[0])) for A in list(run.coefficients.values())[-1].values()]
-    levels = [chance_level(L, k, run.recipe.init, draws=500) for L, k in shapes if L > 2]
+    levels = [chance(L, k, run.recipe.init) for L, k in shapes if L > 2]
     p = chessboard_chance(*matrices)
     return (
         f"mean similarity of two layers {means.mean():.2f}; {sum(levels) / len(levels):.2f} before "

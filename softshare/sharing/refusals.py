@@ -11,8 +11,6 @@ from torch.nn.parameter import UninitializedParameter as Lazy
 from torch.nn.utils.parametrize import ParametrizationList
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
-
-
 FOLDED = "This model is folded already; take the one that it was made from."
 
 
