@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import matplotlib
+
 import softshare as ss
 from softshare.plots.axes import panels
 from softshare.plots.curve_plot import curves
@@ -22,7 +24,8 @@ def draw() -> None:
     )
     similarities(shared.lsm(), ax=right)
     right[1].set_xlabel(f"layers of {label(shared)}, {shared.data['name']}")
-    left.figure.savefig(TARGET, facecolor="white")
+    with matplotlib.rc_context({"svg.hashsalt": "softshare"}):  # the same records, the same file
+        left.figure.savefig(TARGET, facecolor="white", metadata={"Date": None})
 
 
 if __name__ == "__main__":
