@@ -13,6 +13,7 @@ from torch import nn
 
 from softshare.records import Run
 from softshare.sharing import banks
+from softshare.training.engine import tuned
 from softshare.training.folded_score import all_thresholds, measure
 from softshare.training.precision import name_of, precision_for
 from softshare.training.recalibration import RECALIBRATION
@@ -49,10 +50,12 @@ def measured(
         if whole > bound:
             why = "not measured, as it would take longer than the training; fold RECORD --measure"
             return replace(run, origin=run.origin | {"folded": why})
-        found, alone = measure(net, task, last, precision, progress), {}
         groups = list(banks(net)) if len(banks(net)) > 1 else []
-        if whole + _passes(run, sum(len(all_thresholds(net, g)) for g in groups)) <= bound:
-            alone = {g: measure(net, task, last, precision, progress, g) for g in groups}
+        more = _passes(run, sum(len(all_thresholds(net, group)) for group in groups))
+        parts = groups if whole + more <= bound else []
+        with tuned(next(net.parameters()).device):
+            found = measure(net, task, last, precision, progress)
+            alone = {part: measure(net, task, last, precision, progress, part) for part in parts}
     except ModuleNotFoundError as error:
         warnings.warn(f"Folding {run.path} was not measured: {error}.", stacklevel=2)
         return replace(run, origin=run.origin | {"folded": f"not measured: {error}"})
@@ -117,4 +120,5 @@ def remeasured(
 def score(net: nn.Module, task: Task, epoch: int, precision: torch.dtype, device: Any) -> float:
     """The metric of a network, moved to the device, on what an epoch is scored on."""
     net = net.to(device).to(memory_format=torch.channels_last)
-    return task.scores(predictor(net, precision), epoch)[task.metrics[0]]
+    with tuned(torch.device(device)):
+        return task.scores(predictor(net, precision), epoch)[task.metrics[0]]

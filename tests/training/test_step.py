@@ -331,12 +331,14 @@ def test_a_gpu_that_only_emulates_bfloat16_computes_in_float32(
 
 
 def test_settings_of_pytorch_are_left_as_they_were() -> None:
-    before = torch.backends.cudnn.benchmark
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.allow_tf32
     for device in (CPU, GPU):
         with pytest.raises(KeyError), tuned(device):
-            assert torch.backends.cudnn.benchmark is (True if device == GPU else before)
+            inside = (True, False) if device == GPU else before
+            assert (cudnn.benchmark, cudnn.allow_tf32) == inside
             raise KeyError
-        assert torch.backends.cudnn.benchmark is before
+        assert (cudnn.benchmark, cudnn.allow_tf32) == before
 
 
 # --------------------------------------------------------------------------------------- on a GPU
