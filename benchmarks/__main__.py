@@ -85,6 +85,8 @@ def arguments() -> argparse.Namespace:
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; see --help")
     if options.pack and options.quick and not options.out:
         parser.error("--quick keeps no records to pack without --out")
+    if options.pack and not options.pack.absolute().parent.is_dir():
+        parser.error(f"--pack writes into a folder that is there; got {options.pack}")
     return options
 
 

@@ -202,9 +202,34 @@ def test_a_spent_budget_is_reported(runner: Any) -> None:
         (["faster"], "there is no benchmark faster"),
         (["--budget", "soon"], "takes a duration such as 90s, 5m or 1h; got 'soon'"),
         (["--quick", "--pack", "x"], "--quick keeps no records to pack without --out"),
+        (["--pack", "no/where.tgz"], "--pack writes into a folder that is there; got no/where.tgz"),
     ],
 )
 def test_wrong_words_are_refused(runner: Any, words: list[str], said: str) -> None:
     done = runner(*words)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--repeats", "0"], "takes a whole number from 1 up; got '0'"),
+        (["--threads", "-1"], "takes a whole number from 1 up; got '-1'"),
+        (["--device", "gpu"], "A device is cpu, cuda or cuda:N; got 'gpu'"),
+        (["--device", "cuda:99"], "There is no cuda:99 here"),
+    ],
+)
+def test_a_benchmark_refuses_wrong_words(
+    part: Any,
+    words: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    benchmark = part("benchmark")
+    monkeypatch.setattr(sys, "argv", ["folding.py", *words])
+    with pytest.raises(SystemExit) as caught:
+        benchmark.Benchmark("folding.py", benchmark.arguments("About."))
+    assert caught.value.code == 2
+    assert said in capsys.readouterr().err
