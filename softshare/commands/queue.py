@@ -59,7 +59,8 @@ def queue_parser(adding: Any) -> argparse.ArgumentParser:
         type=_count,
         metavar="N",
         help=(
-            "runs at once, at most; default by cores, and on a GPU by the sizes of the networks. "
+            "runs at once, at most; default by cores, and on a GPU by the sizes of the networks, "
+            "no more than 2 unless NVIDIA's multi-process service (MPS) lets them overlap. "
             "On a CPU each has $OMP_NUM_THREADS threads, by default 1, or 4 from 8 cores up"
         ),
     )
@@ -83,6 +84,11 @@ def queue_parser(adding: Any) -> argparse.ArgumentParser:
 def _check(arguments: argparse.Namespace) -> None:
     if not arguments.budget and not arguments.dry_run:
         raise ValueError("--budget says how long it may take, such as 25m; or pass --dry-run")
+    packing = arguments.pack_all or arguments.pack_unfinished
+    if packing and not arguments.pack:
+        raise ValueError("--pack-all and --pack-unfinished say what --pack FILE packs; pass it too")
+    if arguments.pack and arguments.dry_run:
+        raise ValueError("--dry-run trains nothing, and --pack FILE would have nothing to pack")
 
 
 def duration(text: str) -> float:

@@ -17,6 +17,8 @@ from softshare.records.holding import begun, unmeasured
 
 _GROUP = 4  # cores of a run where there are many
 _FEW = 8
+_TURNS = 2  # runs on a GPU that their processes use in turn: one computes while the other prepares
+_MPS = Path("/tmp/nvidia-mps")  # where NVIDIA's multi-process service listens unless told otherwise
 _MEMORY = 2 * 2**30  # bytes that a run on a CPU is given
 
 
@@ -40,6 +42,9 @@ class Place:
     def here(device: torch.device, workers: int | None = None, runs: Path | None = None) -> Place:
         """Cores are dealt out to runs in groups; on a GPU, a run needs one to feed it.
 
+        A GPU runs the kernels of one process at a time, unless NVIDIA's multi-process service
+        (MPS) lets them overlap: only there are more than two runs at once worth their memory.
+
         The threads of a run on a CPU do not depend on how many runs there are at once: begun in
         one queue and ended in another, it is the same to the last bit.
 
@@ -54,7 +59,8 @@ class Place:
             memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _MEMORY
             most = workers or max(1, min(here // group, memory))
             return Place(str(device), most, group, runs)
-        most = workers or max(1, min(here, _FEW))
+        overlap = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY") or _MPS).is_dir()
+        most = workers or max(1, min(here, _FEW if overlap else _TURNS))
         return Place(str(device), most, max(1, here // most), runs)
 
     @property

@@ -376,3 +376,32 @@ def test_without_a_budget_nothing_is_trained(
     assert "--budget says how long it may take" in capsys.readouterr().err
     assert main([*quick, "--budget", "1m", "--only", "table9"]) == 1
     assert "The plan has runs for table1; got 'table9'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--budget", "1m", "--pack-all"], "say what --pack FILE packs; pass it too"),
+        (["--budget", "1m", "--pack-unfinished"], "say what --pack FILE packs; pass it too"),
+        (["--dry-run", "--pack", "new"], "--dry-run trains nothing"),
+    ],
+)
+def test_words_that_would_pack_nothing_are_refused(
+    quick: list[str], words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*quick, *words])
+    assert caught.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_gpu_takes_many_runs_at_once_only_where_their_kernels_overlap(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("softshare.queue.place.cores", lambda: 16)
+    monkeypatch.setattr("softshare.queue.place._MPS", tmp_path / "none")
+    monkeypatch.delenv("CUDA_MPS_PIPE_DIRECTORY", raising=False)
+    gpu = torch.device("cuda")
+    assert (Place.here(gpu).workers, Place.here(gpu, 5).workers) == (2, 5)
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
+    assert Place.here(gpu).workers == 8
