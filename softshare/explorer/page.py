@@ -120,6 +120,7 @@ class Page:
             epochs=[
                 {
                     "title": words.epoch(moment),
+                    "when": words.when(moment),
                     "thresholds": moment.thresholds,
                     "columns": words.columns(moment),
                     "rows": words.rows(moment),

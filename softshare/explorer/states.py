@@ -43,15 +43,24 @@ class Moment:
 
     @property
     def thresholds(self) -> list[str]:
-        """The thresholds as text, cut after as few decimals as keep them apart, two or more.
+        """The thresholds as text, by `cut`."""
+        return cut([state.threshold for state in self.states])
 
-        Cut and not rounded: folding at the number that is shown makes the ties that are shown.
-        """
-        for digits in range(2, 7):
-            cut = [math.floor(s.threshold * 10**digits + 1e-6) / 10**digits for s in self.states]
-            if len(set(cut)) == len(cut):
-                break
-        return [f"{t:.{digits}f}" for t in cut]
+
+def cut(thresholds: Sequence[float], digits: int = 2) -> list[str]:
+    """Thresholds as text, cut after as few decimals as keep them apart, so many or more.
+
+    Cut and not rounded: folding at the number that is shown makes the ties that are shown.
+
+    Example:
+        >>> cut([1.0, 0.99996, 0.3938]), cut([0.3938], digits=3)
+        (['1.00000', '0.99996', '0.39380'], ['0.393'])
+    """
+    for places in range(digits, 7):
+        short = [math.floor(t * 10**places + 1e-6) / 10**places for t in thresholds]
+        if len(set(short)) == len(short):
+            break
+    return [f"{t:.{places}f}" for t in short]
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def widget(page: Page, epoch: int, stage: int, position: int) -> Any:
     after = w.Dropdown(
         options=[(words.epoch(moment), i) for i, moment in enumerate(moments)],
         value=epoch,
-        description="after epoch",
+        description="after epoch" if words.when(moments[0]) else "moment",
     )
     threshold = w.SelectionSlider(
         options=_numbered(moments[epoch].thresholds),

@@ -34,6 +34,10 @@ class Words:
         """The name of a moment."""
         return "0 (untrained)" if moment.name == "0" else moment.name
 
+    def when(self, moment: Moment) -> str:
+        """When that was; of a model as it stands, nothing."""
+        return "" if moment.name == "now" else f" after epoch {moment.name}"
+
     def counts(self, folded: Folding) -> str:
         """How many layers run on how many weights."""
         return f"{plural(len(folded.layers), 'layer')} on {plural(len(folded.ties), 'weight')}"
@@ -88,11 +92,10 @@ class Words:
         """All that a state shows, to be read out."""
         state = moment.states[position]
         folded = state.foldings[name]
-        when = "" if moment.name == "now" else f" after epoch {moment.name}"
         text = (
-            f"{name}{when}, threshold {moment.thresholds[position]}: {self.counts(folded)}, run as "
-            f"{folded.program}. Folded so in all groups, the network has "
-            f"{number(state.parameters)} of {number(self.network.parameters)} parameters"
+            f"{name}{self.when(moment)}, threshold {moment.thresholds[position]}: "
+            f"{self.counts(folded)}, run as {folded.program}. Folded so in all groups, the network "
+            f"has {number(state.parameters)} of {number(self.network.parameters)} parameters"
         )
         return f"{text}; {self.metric or 'error'}: {self.folded(state)}."
 

@@ -37,8 +37,20 @@ _CLAIMS = {  # by their names in data/paper.json, which says of which two networ
 LEVEL = 0.05
 
 
+def chance(ahead: Sequence[float], behind: Sequence[float]) -> float:
+    """How often alike means would lie as far apart: p of Welch's t-test, two-sided.
+
+    Example:
+        >>> round(chance([0.8, 0.9], [0.1, 0.2]), 3)
+        0.01
+    """
+    from scipy.stats import ttest_ind
+
+    return float(ttest_ind(ahead, behind, equal_var=False).pvalue)
+
+
 def verdict(ahead: Sequence[float], behind: Sequence[float]) -> str:
-    """Whether the means of two samples differ, by Welch's t-test, two-sided, at `LEVEL`.
+    """Whether the means of two samples differ, by `chance` at `LEVEL`.
 
     Of two or three seeds it takes more than two standard errors, as their spread itself is known
     roughly.
@@ -53,11 +65,9 @@ def verdict(ahead: Sequence[float], behind: Sequence[float]) -> str:
         >>> verdict([0.1, 0.9], [0.2, 0.7]), verdict([0.9], [0.1, 0.2])
         ('not told apart', 'not judged, as one run has no spread')
     """
-    from scipy.stats import ttest_ind
-
     if min(len(ahead), len(behind)) < 2:
         return "not judged, as one run has no spread"
-    if ttest_ind(ahead, behind, equal_var=False).pvalue > LEVEL:
+    if chance(ahead, behind) > LEVEL:
         return "not told apart"
     return "seen" if statistics.mean(ahead) > statistics.mean(behind) else "the opposite"
 
@@ -75,10 +85,13 @@ def sentences(runs: Sequence[Run]) -> list[str]:
     for run in runs:
         curves.setdefault(run.recipe.model, []).append(by_phase(run, metric))
     by = "F1" if metric == "f1" else f"F1, {ANEW},"
+    told = [_sentence(name, curves) for name in _CLAIMS]
+    made = sum(line.count("(p = ") for line in told)
     lines = [
-        *(_sentence(name, curves) for name in _CLAIMS),
+        *told,
         f"All by {by} as mean ± standard deviation over n seeds. *Seen* and *the opposite* are "
-        f"what Welch's t-test tells apart at {LEVEL}, one in {round(1 / LEVEL)} by chance.",
+        f"what Welch's t-test tells apart at {LEVEL}: of networks that are alike, one comparison "
+        f"in {round(1 / LEVEL)} by chance, and there are {made} here.",
     ]
     epochs = paper.value("settings/shortest_paths/epochs")
     if any(run.recipe.epochs != epochs for run in runs):
@@ -107,4 +120,6 @@ def _sentence(name: str, curves: dict[str, list[Curve]]) -> str:
             f"{measure} {spread(ahead)} (n = {len(ahead)}) against {spread(behind)} "
             f"(n = {len(behind)}), **{verdict(ahead, behind)}**"
         )
+        if min(len(ahead), len(behind)) > 1:
+            parts[-1] += f" (p = {chance(ahead, behind):.2g})"
     return text + ("; ".join(parts) or "no second phase") + "."

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from softshare.explorer.states import cut
 from softshare.paper import value
 from softshare.recipe import Recipe
 from softshare.records import Run
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
-    *("network", "folded", "threshold", "chance", "drift", "layers", "stage 2 runs"),
+    *("network", "folded", "threshold", "chance", "greatest drift", "layers", "stage 2 runs"),
     *("cost", "recalibrated"),
 )
 
@@ -30,8 +31,8 @@ def table(runs: Sequence[Run], figure: str) -> pd.DataFrame:
 
     Returns:
         `folded`, the way; `threshold`, at which the network folds so, beside `chance`, the chance
-        level of the group where it is highest, and `drift`, what random drift reaches, by
-        `softshare.results.drift.greatest`; `layers` before and after; `stage 2 runs`, its
+        level of the group where it is highest, and `greatest drift`, what a pair reaches by random
+        drift, by `softshare.results.drift.greatest`; `layers` before and after; `stage 2 runs`, its
         schedule; `cost`, and that with batch statistics estimated anew, `recalibrated`, in points,
         as in `softshare.results.folding_results`.
 
@@ -52,7 +53,7 @@ def table(runs: Sequence[Run], figure: str) -> pd.DataFrame:
             lines.append(
                 (
                     *(f"{label(run)}, {run.data['name']}, seed {run.seed}", claim.how),
-                    f"{state.threshold:.3f}" if state.tied else "nothing tied",
+                    _cut(state.threshold) if state.tied else "nothing tied",
                     *(f"{level:.3f}" for level in (chance_of(run), drift.greatest(run))),
                     f"{layers} → {layers - state.tied}",
                     str(state.foldings[STAGE].program),
@@ -88,9 +89,9 @@ def _sentence(runs: Sequence[Run], claim: Claim) -> str:
     same = sum(state.foldings[STAGE].program == claim.program for state in states)
     text += (
         f"{_range([layers - s.tied for s in states], 'd')} of {layers} layers are left, at "
-        f"threshold {_range([s.threshold for s in states], '.3f')}, not above the chance level of "
-        f"{level:.2f} in {low} of {n} and within reach of random drift in {moved} of {n}; stage 2 "
-        f"runs as in the paper in {same} of {n}; "
+        f"threshold {_range([_cut(s.threshold) for s in states], 's')}, not above the chance level "
+        f"of {level:.2f} in {low} of {n} and within reach of random drift in {moved} of {n}; "
+        f"stage 2 runs as in the paper in {same} of {n}; "
     )
     costs = [
         [_points(*each, end) for each in zip(runs, states, strict=True)] for end in ("", AGAIN)
@@ -102,6 +103,10 @@ def _sentence(runs: Sequence[Run], claim: Claim) -> str:
         f"{text}{plain} points where the paper has {claim.points}, {again} with batch statistics "
         "estimated anew."
     )
+
+
+def _cut(threshold: float) -> str:
+    return cut([threshold], digits=3)[0]
 
 
 def _points(run: Run, state: Folded, end: str) -> float | None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from softshare.explorer.states import chance
+from softshare.explorer.states import chance, cut
 from softshare.explorer.words import number
 from softshare.paper import value
 from softshare.records import Run
 from softshare.records.naming import label
+from softshare.records.provenance import own_settings
 from softshare.results import drift
 
 if TYPE_CHECKING:
     import pandas as pd
 
 AGAIN = "_recalibrated"
+FEW = 5e-4  # of the parameters: with fewer templates than layers, a tie may save coefficients alone
+_TOLD = ("seed", "epochs", "data", "dropout", "init", "coefficients", "fold", "tune")
 COLUMNS = (
     *("network", "trained on", "profile", "seed", "threshold", "chance", "parameters", "share"),
     *("metric", "unfolded", "folded", "cost"),
@@ -98,31 +100,51 @@ def summary(runs: Sequence[Run]) -> pd.DataFrame:
             "network": label(run),
             "trained on": run.data["name"],
             "profile": run.profile,
+            "epochs": run.recipe.total_epochs,
+            "settings": _settings(run),
             "seed": run.seed,
             "chance": chance_of(run),
-            "drift": drift.greatest(run),
+            "greatest drift": drift.greatest(run),
             "parameters": number(run.model["parameters"]),
         }
         for name, end in (("folded", ""), ("recalibrated", AGAIN)):
             best = furthest(run, bound, end)
-            line[f"{name}, before"] = unfolded(run, end) if run.folded or not end else math.nan
+            line[f"{name}, before"] = (
+                score(run, unfolded(run, end)) if run.folded or not end else ""
+            )
             if best and not saves(run, best):
                 best = None
-            line[f"{name}, threshold"] = f"{best['threshold']:.3f}" if best else _none(run)
+            line[f"{name}, threshold"] = threshold(run, best) if best else _none(run)
             line[f"{name}, parameters"] = number(int(best["parameters"])) if best else ""
         lines.append(line)
     return pd.DataFrame(lines)
 
 
 def saves(run: Run, line: Mapping[str, float]) -> bool:
-    """Whether a folding is smaller than that at t = 1, by more than a few coefficients."""
-    return line["parameters"] < 0.9995 * run.folded[0]["parameters"]
+    """Whether a folding is smaller than that at t = 1 by more than `FEW`."""
+    return line["parameters"] < (1 - FEW) * run.folded[0]["parameters"]
+
+
+def threshold(run: Run, line: Mapping[str, float]) -> str:
+    """The threshold of one of a run's foldings as text, at which `softshare.fold` makes it."""
+    return cut([folded["threshold"] for folded in run.folded])[list(run.folded).index(line)]
+
+
+def score(run: Run, value: float) -> str:
+    """A score with its unit: per cent of errors, or F1."""
+    return f"{value:.2f} %" if run.metric == "test_error" else f"F1 {value:.3f}"
 
 
 def chance_of(run: Run) -> float:
     """The chance level of a run's group where it is highest."""
     shapes = {(len(rows), len(rows[0])) for rows in _last(run).values()}
     return max(chance(*shape, run.recipe.init) for shape in shapes)
+
+
+def _settings(run: Run) -> str:
+    """What else the recipe sets otherwise than its profile, and the name does not say."""
+    own = own_settings(run.recipe).items()
+    return ", ".join(f"{name} {value}" for name, value in own if name not in _TOLD)
 
 
 def _none(run: Run) -> str:

@@ -11,7 +11,17 @@ from softshare.records import Run
 from softshare.records.naming import label
 from softshare.records.provenance import plural
 from softshare.results import drift
-from softshare.results.folding_results import AGAIN, chance_of, cost, furthest, saves, unfolded
+from softshare.results.folding_results import (
+    AGAIN,
+    FEW,
+    chance_of,
+    cost,
+    furthest,
+    saves,
+    score,
+    threshold,
+    unfolded,
+)
 from softshare.results.foremost import foremost
 
 
@@ -38,9 +48,9 @@ def price(run: Run, threshold: float) -> str:
         return "what it costs: not measured"
     line, again = near[-1], run.metric + AGAIN
     return (
-        f"what it costs: {_score(run)} before and {_score(run, line[run.metric])} after; with "
-        f"batch statistics estimated anew {_score(run, unfolded(run, AGAIN))} before and "
-        f"{_score(run, line[again])} after"
+        f"what it costs: {score(run, unfolded(run))} before and {score(run, line[run.metric])} "
+        f"after; with batch statistics estimated anew {score(run, unfolded(run, AGAIN))} before "
+        f"and {score(run, line[again])} after"
     )
 
 
@@ -54,21 +64,21 @@ def _sentence(run: Run, bound: float) -> str:
     text = f"{name}: "
     for end, how in (("", "as it is"), (AGAIN, "With batch statistics estimated anew")):
         best = furthest(run, bound, end)
-        how += f" ({_score(run, unfolded(run, end))} unfolded)"
+        how += f" ({score(run, unfolded(run, end))} unfolded)"
         if best is None or not saves(run, best):
             first = next((x for x in run.folded if saves(run, x)), None)
             if first is None:
-                return f"{name}: no folding makes it smaller. {by_chance}"
+                return f"{name}: no folding saves more than {100 * FEW:g} %. {by_chance}"
             text += (
-                f"{how}, the first folding that saves anything, at threshold "
-                f"{first['threshold']:.3f}, costs {cost(run, first[run.metric + end], end):.2f} "
+                f"{how}, the first folding that saves more than {100 * FEW:g} %, at threshold "
+                f"{threshold(run, first)}, costs {cost(run, first[run.metric + end], end):.2f} "
                 "points. "
             )
         else:
             text += (
                 f"{how}, it folds to {number(int(best['parameters']))} of {number(whole)} "
                 f"parameters ({100 * (1 - best['parameters'] / whole):.1f} % fewer) for at most "
-                f"{bound:g} points, at threshold {best['threshold']:.3f}, "
+                f"{bound:g} points, at threshold {threshold(run, best)}, "
                 f"{_place(best['threshold'], level, moved)}. "
             )
     return text + by_chance
@@ -84,19 +94,14 @@ def _place(threshold: float, level: float, moved: float) -> str:
 def _tuned(run: Run, runs: Sequence[Run]) -> str:
     """What training on after folding gave, beside the network before it and right after it."""
     text = (
-        f"{label(run)} ({run.data['name']}, seed {run.seed}): {_score(run)} with "
+        f"{label(run)} ({run.data['name']}, seed {run.seed}): {score(run, unfolded(run))} with "
         f"{number(run.model['parameters'])} parameters"
     )
     base = next((other for other in runs if other.recipe == run.recipe.base), None)
     if base is None:
         return f"{text}; the network it was folded from is not among these runs."
-    text += f"; unfolded {_score(base)} with {number(base.model['parameters'])}"
+    text += f"; unfolded {score(base, unfolded(base))} with {number(base.model['parameters'])}"
     near = [line for line in base.folded if line["threshold"] >= run.recipe.fold - 1e-6]
     if near:
-        text += f"; folded and not tuned {_score(base, near[-1][base.metric])}"
+        text += f"; folded and not tuned {score(base, near[-1][base.metric])}"
     return f"{text}. Chance level {chance_of(base):.2f}."
-
-
-def _score(run: Run, value: float | None = None) -> str:
-    score = run.result[run.metric] if value is None else value
-    return f"{score:.2f} %" if run.metric == "test_error" else f"F1 {score:.3f}"

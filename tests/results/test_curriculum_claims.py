@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 import pytest
+from scipy.stats import t
 
 from softshare import paper
 from softshare.recipe import for_profile
@@ -72,6 +74,17 @@ def test_the_edge_is_that_of_students_t() -> None:
     assert verdict([x - 1 + edge + 0.01 for x in ahead], behind) == "seen"
     assert verdict([x - 1 + edge - 0.01 for x in ahead], behind) == "not told apart"
     assert verdict([x - 1 - edge - 0.01 for x in ahead], behind) == "the opposite"
+
+
+def test_each_comparison_shows_how_often_chance_would_part_alike_networks(
+    make: Callable[..., list[Run]],
+) -> None:
+    *told, by, _ = sentences(make(AS_THE_PAPER, apart=0.5))
+    shown = [float(p) for line in told for p in re.findall(r"\(p = ([\d.e-]+)\)", line)]
+    assert len(shown) == 6 and "there are 6 here" in by
+    assert all(0.05 < p <= 1 for p in shown)
+    student = 2 * t.sf(0.3 / (0.5 * math.sqrt(2 / 3)), df=4)  # SCNN's 0.7 against CNN's 0.4
+    assert shown[0] == pytest.approx(student, rel=0.05)
 
 
 def test_what_cannot_be_measured_is_named(make: Callable[..., list[Run]], make_run: Make) -> None:

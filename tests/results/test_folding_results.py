@@ -23,6 +23,7 @@ from softshare.results.folding_results import (
     saves,
     summary,
     table,
+    threshold,
     unfolded,
 )
 from softshare.results.folding_sentences import price, sentences
@@ -95,7 +96,7 @@ def test_sentences_say_how_far_and_beside_it_what_chance_does(
         size = f"{int(line['parameters']):,}".replace(",", "\u202f")
         how += " (14.25 % unfolded)"
         assert f"{how}, it folds to {size} of" in text
-        assert f"for at most {bound:g} points, at threshold {line['threshold']:.3f}, " in text
+        assert f"for at most {bound:g} points, at threshold {threshold(low, line)}, " in text
     moved = drift.greatest(run)
     assert text.endswith(f"Chance level {level:.2f}, random drift up to {moved:.2f}.")
     beyond = [line["threshold"] > moved for line in low.folded[1:3]]
@@ -104,12 +105,12 @@ def test_sentences_say_how_far_and_beside_it_what_chance_does(
     below = replace(low, folded=[x | {"threshold": level / 2} for x in low.folded])
     assert "not above the chance level" in sentences([below])[0]
     (dear,) = sentences([scored(run, [(0, 0), (4, 2)])])
-    assert "the first folding that saves anything" in dear
+    assert "the first folding that saves more than 0.05 %" in dear
     assert "costs 4.00 points" in dear and "costs 2.00 points" in dear
     (none,) = sentences([replace(run, folded=[])])
     assert f"is not measured. Chance level {level:.2f}, random" in none
     (whole,) = sentences([replace(run, folded=run.folded[:1])])
-    assert f"no folding makes it smaller. Chance level {level:.2f}, random" in whole
+    assert f"no folding saves more than 0.05 %. Chance level {level:.2f}, random" in whole
     assert sentences([]) == ["No soft-shared network is recorded yet."]
 
 
@@ -145,10 +146,26 @@ def test_the_summary_has_a_row_for_each_shared_run(run: Run, make_run: Callable[
     found = summary([run, replace(run, folded=[]), make_run(for_profile("wrn-28-1", epochs=1))])
     assert found["network"].tolist() == ["SWRN 28-1-4"] * 2
     assert found["folded, threshold"].tolist() == ["none", "not measured"]
-    assert found["drift"].tolist() == [drift.greatest(run)] * 2
+    assert found["greatest drift"].tolist() == [drift.greatest(run)] * 2
     smaller = next(i for i, x in enumerate(run.folded) if saves(run, x))
     cheap = summary([scored(run, [(0, 0)] * (smaller + 1) + [(1, 1)])])
-    assert cheap["folded, threshold"].tolist() == [f"{run.folded[smaller]['threshold']:.3f}"]
+    assert cheap["folded, threshold"].tolist() == [threshold(run, run.folded[smaller])]
+
+
+def test_what_a_recipe_sets_of_its_own_tells_rows_apart(run: Run) -> None:
+    cut = replace(run, recipe=replace(run.recipe, cutout=4))
+    found = summary([run, cut])
+    assert found["settings"].tolist() == ["", "cutout 4"]
+    assert found["epochs"].tolist() == [run.recipe.epochs] * 2
+    assert found["folded, before"].tolist() == ["14.25 %"] * 2
+
+
+def test_folding_at_a_printed_threshold_makes_the_folding_beside_it(run: Run) -> None:
+    """It lies at or below that of the folding, and above that of the next."""
+    ends = [line["threshold"] for line in run.folded]
+    printed = [float(threshold(run, line)) for line in run.folded]
+    for t, own, further in zip(printed, ends, [*ends[1:], -1.0], strict=True):
+        assert further < t <= own
 
 
 def test_curves_hold_the_measured_values_and_the_chance_level(run: Run) -> None:
