@@ -42,8 +42,8 @@ def merge(files: Iterable[Path | str], runs: Path | str | None = None) -> Merged
 
     A record is taken if there is none of its run, if that one is damaged, or if that one lacks
     something that the new one measured and the new one lacks nothing that it has. Else ours
-    stays, and if the results differ, that is reported. All archives are looked through before
-    anything is written, and each file is replaced whole or not at all.
+    stays, and also, with a report, wherever images or results differ. All archives are looked
+    through before anything is written, and each file is replaced whole or not at all.
 
     Args:
         files: zip archives.
@@ -90,12 +90,11 @@ def _take(
         place, saved = root / path, checkpoint_of(run.recipe, root)
         with held(saved, path):
             ours = _ours(place)
+            if ours is not None and (differ := _differences(run, ours)):
+                result.conflicts[path] = differ
+                return
             if ours is not None and not _better(run, ours):
-                differ = _differences(run, ours)
-                if differ:
-                    result.conflicts[path] = differ
-                else:
-                    result.kept.append(path)
+                result.kept.append(path)
                 return
             there = place.is_file()
             if kept and weights is not None:

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from softshare import storage
 from softshare.models import build
 from softshare.recipe import for_profile
 from softshare.records import Run
-from softshare.records.holding import checkpoint_of, held
+from softshare.records.holding import LATER, checkpoint_of, held
 from softshare.records.merging import merge
 from softshare.records.packing import pack
 from softshare.records.weights import keep
@@ -124,6 +125,28 @@ def test_two_results_of_one_recipe_are_a_conflict_and_ours_stays(make_run: Make)
         ours.path: "made with other images of the same name"
     }
     assert Run.load(Path(HERE, ours.path)) == ours
+
+
+@pytest.mark.parametrize(
+    "other", [{"result": 95.0}, {"checksum": "sha256:11"}, {"curve": [5.0] * 199 + [4.5]}]
+)
+@pytest.mark.parametrize("more", [FULL, {}])
+def test_a_conflict_changes_nothing_whichever_record_has_more(
+    make_run: Make, other: dict[str, Any], more: dict[str, Any]
+) -> None:
+    """Also where ours waits for its foldings, which its checkpoint is kept for."""
+    recipe = for_profile("wrn-28-1")
+    ours = make_run(recipe, 4.5)
+    ours = replace(ours, origin=ours.origin | {"folded": LATER})
+    ours.save(HERE)
+    saved = checkpoint_of(recipe, HERE)
+    storage.save_checkpoint(saved, {"curves": {"epoch": list(range(200))}, "place": "cuda"})
+    travelled(replace(make_run(recipe, **{"result": 4.5} | other), **more))
+    before = files("here")
+    merged = merge(["from.zip"], HERE)
+    assert list(merged.conflicts) == [ours.path]
+    assert merged.replaced == merged.kept == merged.added == []
+    assert files("here") == before
 
 
 def test_neither_is_better_where_each_has_what_the_other_lacks(make_run: Make) -> None:
