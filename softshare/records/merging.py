@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
@@ -142,14 +143,14 @@ def _differences(new: Run, ours: Run) -> str:
 
 
 def _take_checkpoint(name: str, content: bytes, root: Path, result: Merged) -> None:
-    """An unfinished run that is further on than ours, if its record is not here."""
+    """An unfinished run without a record here: further on than ours, and on such a device."""
     place = root.parent / name
     try:
         state = _read_back(content, name, storage.load_checkpoint)
         done = len(state["curves"]["epoch"])
         key = Path(name).stem.rpartition("-")[2]
         with held(place, name):
-            if list(root.glob(f"**/seed*-{key}.json")) or _epochs(place) >= done:
+            if list(root.glob(f"**/seed*-{key}.json")) or _epochs(place, state) >= done:
                 return
             storage.write(place, content)
             result.checkpoints.append(name)
@@ -159,8 +160,11 @@ def _take_checkpoint(name: str, content: bytes, root: Path, result: Merged) -> N
         result.refused[name] = str(error)
 
 
-def _epochs(place: Path) -> int:
+def _epochs(place: Path, new: dict[str, Any]) -> float:
+    """How far ours is, beyond any if the new one goes on elsewhere; 0 if there is none."""
     try:
-        return len(storage.load_checkpoint(place)["curves"]["epoch"])
+        ours = storage.load_checkpoint(place)
     except (FileNotFoundError, storage.Damaged):
         return 0
+    same = all(ours.get(name) == new.get(name) for name in ("fits", "place"))
+    return len(ours["curves"]["epoch"]) if same else math.inf

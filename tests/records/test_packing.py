@@ -211,11 +211,10 @@ def test_a_run_that_is_being_trained_here_is_left_alone(runs: list[Run]) -> None
 # ---------------------------------------------------------------------------------- unfinished runs
 
 
-def unfinished(root: str, epochs: int) -> Path:
-    recipe = for_profile("wrn-28-1", seed=7)
-    path = checkpoint_of(recipe, root)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    storage.save_checkpoint(path, {"curves": {"epoch": list(range(epochs))}, "place": "cpu"})
+def unfinished(root: str, epochs: int, place: str = "cpu", images: str = "sha256:00") -> Path:
+    path = checkpoint_of(for_profile("wrn-28-1", seed=7), root)
+    state = {"curves": {"epoch": list(range(epochs))}, "place": place, "fits": {"data": images}}
+    storage.save_checkpoint(path, state)
     return path
 
 
@@ -233,6 +232,18 @@ def test_an_unfinished_run_travels_and_the_one_that_is_further_stays(runs: list[
     pack("out.zip", [], THERE, [recipe])
     (text,) = merge(["out.zip"], HERE).refused.values()
     assert "is damaged: its checksum does not match" in text
+
+
+@pytest.mark.parametrize("other", [{"place": "cuda in bfloat16"}, {"images": "sha256:11"}])
+def test_what_goes_on_here_stays_however_far_another_is_elsewhere(other: dict[str, str]) -> None:
+    there = unfinished(THERE, 100, **other)
+    pack("out.zip", [], THERE, [for_profile("wrn-28-1", seed=7)])
+    place = unfinished(HERE, 3)
+    before = place.read_bytes()
+    assert merge(["out.zip"], HERE).checkpoints == []
+    assert place.read_bytes() == before
+    place.unlink()
+    assert merge(["out.zip"], HERE).checkpoints == [f"checkpoints/{there.name}"]
 
 
 # --------------------------------------------------------------------------------- hostile archives
