@@ -29,20 +29,27 @@ def work(arguments: argparse.Namespace) -> int:
     plan = campaign("cpu" if device.type == "cpu" else "gpu", arguments.data, arguments.plan)
     jobs = chosen(plan, arguments.profile, arguments.only)
     jobs, absent = _trainable(jobs)
-    missing = [job for job in jobs if not place.recorded(job.recipe)]
+    begun = {job: place.begun(job.recipe) for job in jobs if not place.recorded(job.recipe)}
     narrator = Narrator(arguments.quiet)
     if absent:
         narrator.say(
             f"{absent} runs of the plan are left out: there is no {IMAGENET} here; "
             f"`python -m softshare data {IMAGENET} --from FOLDER` shows where it is"
         )
+    if not arguments.dry_run and (elsewhere := sum(done < 0 for done in begun.values())):
+        narrator.say(
+            f"{elsewhere} runs of the plan are left out: their checkpoints are of another kind of "
+            "device; go on there, or delete them to begin anew here; --dry-run names the runs"
+        )
+        jobs = [job for job in jobs if begun.get(job, 0) >= 0]
+    missing = [job for job in jobs if job in begun]
     summary, asked = Summary(), 0
     if missing:
         speed = alone(measure, str(device), place.threads)
         runs = sound(place.root, narrator)
         estimator = Estimator(speed, runs, str(device), place.threads)
         if arguments.dry_run:
-            _show(jobs, missing, place, estimator)
+            _show(jobs, begun, estimator)
             return 0
         seconds = sum(estimator.estimate(job.recipe).seconds for job in missing)
         narrator.say(
@@ -75,28 +82,32 @@ def _trainable(jobs: list[Job]) -> tuple[list[Job], int]:
     return (others, len(jobs) - len(others)) if others else (jobs, 0)
 
 
-def _show(jobs: list[Job], missing: list[Job], place: Place, estimator: Estimator) -> None:
-    adds, seconds, started = "", 0.0, 0
-    left = set(missing)
+def _show(jobs: list[Job], begun: dict[Job, int], estimator: Estimator) -> None:
+    adds, seconds = "", 0.0
     for job in jobs:
         if job.adds != adds:
             adds = job.adds
             print(f"\n{adds[:1].upper()}{adds[1:]}")
-        if job not in left:
+        if job not in begun:
             print(f"{'recorded':>12}  {'':>9}  {name(job.recipe)}")
             continue
-        done = place.begun(job.recipe)
-        estimate = estimator.estimate(job.recipe, max(done, 0))
+        done = begun[job]
+        if done < 0:  # a checkpoint of another kind of device
+            print(f"{'':>12}  {'elsewhere':>9}  {name(job.recipe)}")
+            continue
+        estimate = estimator.estimate(job.recipe, done)
         seconds += estimate.seconds
-        started += done > 0
-        state = f"{done}/{job.recipe.total_epochs}" if done > 0 else ""
-        state = "elsewhere" if done < 0 else state  # a checkpoint of another kind of device
+        state = f"{done}/{job.recipe.total_epochs}" if done else ""
         known = " " if estimate.measured else "~"
         print(f"{known + span(estimate.seconds):>12}  {state:>9}  {name(job.recipe)}")
+    started = sum(done > 0 for done in begun.values())
+    elsewhere = sum(done < 0 for done in begun.values())
     print(
-        f"\n{len(jobs)} runs: {len(jobs) - len(missing)} recorded, {started} begun, "
-        f"{len(missing) - started} to begin. What is left takes about {span(seconds)} one after "
-        f"another on {estimator.name}; ~ marks times reckoned from operations and a few steps."
+        f"\n{len(jobs)} runs: {len(jobs) - len(begun)} recorded, {started} begun, "
+        + (f"{elsewhere} begun elsewhere, " if elsewhere else "")
+        + f"{len(begun) - started - elsewhere} to begin. What is left takes about {span(seconds)} "
+        f"one after another on {estimator.name}; ~ marks times reckoned from operations and a few "
+        "steps."
     )
 
 

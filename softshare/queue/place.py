@@ -87,5 +87,10 @@ class Place:
             return False
 
     def begun(self, recipe: Recipe) -> int:
-        """Epochs in a checkpoint for this kind of device; 0 without one, -1 for another's."""
+        """Epochs in a checkpoint for this kind of device; 0 without one, -1 for another's.
+
+        Also -1 where that is so of the network that is to be folded and tuned, and has no record.
+        """
+        if recipe.tune and not self.recorded(recipe.base) and self.begun(recipe.base) < 0:
+            return -1
         return begun(recipe, self.device, self.runs)

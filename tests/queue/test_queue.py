@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from softshare import queue
+from softshare import queue, storage
 from softshare.__main__ import main
 from softshare.commands import queue_work
 from softshare.commands.queue import duration
@@ -23,6 +24,7 @@ from softshare.queue.place import Place
 from softshare.queue.workers import Ending
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
+from softshare.records.holding import checkpoint_of
 from softshare.training.engine import COMPILE
 from softshare.training.step import Step
 
@@ -300,6 +302,16 @@ def test_a_budget_that_is_none_is_refused(text: str) -> None:
         duration(text)
 
 
+TUNED = """
+[[cpu]]
+adds = "a folded one"
+target = "table1"
+profile = "smoke"
+models = ["wrn-10-1"]
+settings = { epochs = 2, examples = 64, fold = 0.9, tune = 1 }
+"""
+
+
 @pytest.fixture
 def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: Callable) -> list[str]:
     monkeypatch.setattr(queue_work, "alone", lambda *_: SPEED)
@@ -342,6 +354,29 @@ def test_imagenet_is_left_out_where_it_is_not_unless_nothing_else_is_asked(
     (tmp_path / "imagenet").mkdir()
     assert main([*quick, "--dry-run"]) == 0
     assert "4 runs: 0 recorded" in capsys.readouterr().out
+
+
+def test_what_was_begun_on_another_kind_of_device_is_left_out_and_said(
+    quick: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """So is what is to be tuned from it."""
+    settings = {"epochs": 2, "examples": 64}
+    first, second = (for_profile(f"wrn-{n}-1", profile="smoke", **settings) for n in (10, 16))
+    with (tmp_path / "plan.toml").open("a") as plan:
+        plan.write(TUNED)
+    tuned = replace(first, fold=0.9, tune=1)
+    state = {"curves": {"epoch": [1]}, "place": "cuda in bfloat16"}
+    storage.save_checkpoint(checkpoint_of(first, tmp_path / "runs"), state)
+    assert main([*quick, "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    for recipe in (first, tuned):
+        assert f"elsewhere  {name(recipe)}\n" in out
+    assert "3 runs: 0 recorded, 0 begun, 2 begun elsewhere, 1 to begin." in out
+    assert main([*quick, "--budget", "1h"]) == 0
+    assert [job.recipe for event, job in Pretended.log if event == "start"] == [second]
+    out = capsys.readouterr().out
+    assert "2 runs of the plan are left out: their checkpoints are of another kind of dev" in out
+    assert "1 runs in the plan, 0 recorded" in out
 
 
 def test_the_exit_status_says_whether_a_run_failed(
