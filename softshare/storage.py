@@ -9,6 +9,7 @@ import os
 import pickle
 import tempfile
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 def set_aside(path: Path, why: str) -> Path:
     """Renames a damaged file, says so, and returns its new place."""
     place = path.with_name(path.name + ".damaged")
-    os.replace(path, place)
+    with suppress(FileNotFoundError):  # another process was quicker
+        os.replace(path, place)
     warnings.warn(f"{why} It was set aside as {place.name}; the run is trained anew.", stacklevel=3)
     return place

@@ -155,3 +155,6 @@ def test_setting_aside_keeps_the_file_and_says_so(tmp_path: Path) -> None:
             place = storage.set_aside(path, "It broke.")
         assert not path.exists()
         assert place.read_bytes() == content
+    with pytest.warns(UserWarning, match="It broke"):  # another process has just moved it
+        assert storage.set_aside(path, "It broke.") == place
+    assert place.read_bytes() == b"second"

@@ -14,7 +14,7 @@ from softshare.data.cifar import NAMES as OFFICIAL
 from softshare.data.cifar import import_cifar, load_cifar
 from softshare.data.digits import load_digits
 from softshare.data.image_folder import read_image_folder
-from softshare.data.image_set import ImageSet, image_sets
+from softshare.data.image_set import ImageSet, NoData, image_sets
 from softshare.data.image_stream import IMAGENET
 from softshare.data.inventory import PINNED, caches
 from softshare.paths import data_root
@@ -40,7 +40,7 @@ def load(name: str, root: Path | None = None, download: bool = True) -> tuple[Im
     Raises:
         ValueError: If the name is unknown, or an archive is damaged, not the one its name
             promises, or laid out in another way.
-        FileNotFoundError: If the set is not there, and cannot be had.
+        NoData: If the set is not there, and cannot be had.
 
     Example:
         >>> train, test = load("digits")
@@ -65,7 +65,7 @@ def require(name: str, root: Path | None = None) -> None:
 
     Raises:
         ValueError: The name is unknown.
-        FileNotFoundError: The path leads nowhere.
+        NoData: The path leads nowhere.
 
     Example:
         >>> require("digits")
@@ -99,7 +99,7 @@ def register(
 
     Raises:
         ValueError: If the name cannot be used, or the archive is damaged or not the one meant.
-        FileNotFoundError: If there is no such archive.
+        NoData: If there is no such archive.
         OSError: If there is no room for it.
     """
     root = data_root() if root is None else Path(root)
@@ -157,9 +157,7 @@ def _registered(name: str, root: Path) -> tuple[ImageSet, ImageSet]:
         return sets
     if found or name in PINNED:
         archive = f"the archive of sha256 {PINNED[name]}" if name in PINNED else "its archive"
-        raise FileNotFoundError(
-            f"{name} is not in {root / 'cache'}; import {archive} with {_import(name)}"
-        )
+        raise NoData(f"{name} is not in {root / 'cache'}; import {archive} with {_import(name)}")
     raise _unknown(name)
 
 
@@ -183,7 +181,7 @@ def _is_path(name: str) -> bool:
 def _existing(path: Path | str) -> Path:
     full = Path(os.path.abspath(os.path.expanduser(path)))
     if not full.exists():
-        raise FileNotFoundError(f"there is no folder or archive {full}; check the path")
+        raise NoData(f"there is no folder or archive {full}; check the path")
     return full
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from softshare.data.image_set import Splits
+from softshare.data.image_set import NoData, Splits
 
 __all__ = ["NAMES", "cifar_files", "import_cifar", "load_cifar"]
 
@@ -20,7 +20,7 @@ def load_cifar(name: str, root: Path, download: bool) -> Splits:
     """Read "cifar10" or "cifar100" from ``root``, fetching it if it is missing and allowed.
 
     Raises:
-        FileNotFoundError: If it is not there, whole, and was not or could not be downloaded.
+        NoData: If it is not there, whole, and was not or could not be downloaded.
     """
     dataset = _dataset(name)
     archive, folder = root / dataset.filename, root / dataset.base_folder
@@ -37,7 +37,7 @@ def load_cifar(name: str, root: Path, download: bool) -> Splits:
     try:
         return _read(dataset, root)
     except RuntimeError:
-        raise FileNotFoundError(
+        raise NoData(
             f"{name} {state}: looked for {folder} and {archive}, and could not fetch it "
             f"({reason}); run `python -m softshare data {name}` where there is a network, or "
             f"`python -m softshare data {name} --from ARCHIVE` with a copy of {dataset.url}"

@@ -10,9 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["ImageSet", "Splits", "checksum", "image_sets"]
+__all__ = ["ImageSet", "NoData", "Splits", "checksum", "image_sets"]
 
 Split = tuple[np.ndarray, np.ndarray]  # images (N, C, H, W) uint8, labels (N,) int64
+
+
+class NoData(FileNotFoundError):
+    """An image set that is not there, so that no run can have it."""
 
 
 class Splits(NamedTuple):

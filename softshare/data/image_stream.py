@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from softshare.data.image_set import NoData
 from softshare.paths import data_root
 
 __all__ = ["IMAGENET", "ImageFiles", "adopt", "adopted", "decoded", "image_files", "stream"]
@@ -49,20 +50,23 @@ def image_files(folder: Path) -> tuple[ImageFiles, ImageFiles]:
     "test" stands for "val" where there is no "val".
 
     Raises:
-        FileNotFoundError: If there is no such folder, or a class without images.
+        NoData: If there is no such folder, or a class without images.
         ValueError: If the layout is another, or the splits differ in their classes.
     """
     from torchvision.datasets import ImageFolder
 
     if not folder.is_dir():
-        raise FileNotFoundError(f"there is no folder {folder}; check the path")
+        raise NoData(f"there is no folder {folder}; check the path")
     held_out = folder / ("val" if (folder / "val").is_dir() else "test")
     if not (folder / "train").is_dir() or not held_out.is_dir():
         raise ValueError(
             f"a streamed image set is a folder of train/<class>/<image> and val/<class>/<image>, "
             f"but {folder} lacks train, or val and test; rearrange it"
         )
-    train, test = (ImageFolder(split) for split in (folder / "train", held_out))
+    try:
+        train, test = (ImageFolder(split) for split in (folder / "train", held_out))
+    except FileNotFoundError as error:
+        raise NoData(str(error)) from error
     if odd := set(train.classes).symmetric_difference(test.classes):
         raise ValueError(
             f"both splits must have the same classes, but in {folder} only one of them has "
@@ -90,7 +94,7 @@ def stream(
     """The files of a set: of `source` where one is given, else of ``imagenet`` as `adopt` left it.
 
     Raises:
-        FileNotFoundError: If it is not there.
+        NoData: If it is not there.
         ValueError: If it is laid out in another way, or the name is no streamed set's.
     """
     if source is not None:
@@ -101,7 +105,7 @@ def stream(
             f"of a folder of train/<class>/<image> and val/<class>/<image>; got {name!r}"
         )
     if not adopted(root):
-        raise FileNotFoundError(
+        raise NoData(
             f"{IMAGENET} is not in {_place(root).parent}, and cannot be fetched from here; run "
             f"`python -m softshare data {IMAGENET} --from FOLDER` with a folder of "
             f"train/<class>/<image> and val/<class>/<image>"
@@ -118,7 +122,7 @@ def adopt(folder: Path | str, root: Path | None = None) -> tuple[ImageFiles, Ima
     """Makes a folder the one that ``imagenet`` stands for, by a link: nothing is copied.
 
     Raises:
-        FileNotFoundError: If there is no such folder.
+        NoData: If there is no such folder.
         ValueError: If it is laid out in another way, or ``imagenet`` is another folder already.
         OSError: If no link can be made.
     """

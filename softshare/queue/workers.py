@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from softshare.data.image_set import NoData
 from softshare.queue.campaign import Job
 from softshare.queue.estimate import Estimate
 from softshare.queue.narration import sentence
@@ -181,7 +182,7 @@ def _ending(job: Job, runs: Path | None, device: str, watch: Watch) -> tuple[str
         return "busy", str(busy)
     except (torch.OutOfMemoryError, MemoryError) as error:
         return "memory", sentence(error)
-    except FileNotFoundError as error:
+    except NoData as error:
         return "data", sentence(error)
     except Exception as error:  # whatever it is, the queue goes on
         return "failed", sentence(error)

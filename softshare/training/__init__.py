@@ -149,10 +149,10 @@ def _finished(recipe: Recipe, root: Path, here: tuple[Any, ...] | None = None) -
 
 def _recorded(recipe: Recipe, root: Path) -> Run | None:
     path = root / recipe.path
-    if not path.is_file():
-        return None
     try:
         run = Run.load(path)
+    except FileNotFoundError:
+        return None
     except storage.Damaged as error:
         storage.set_aside(path, str(error))
         return None

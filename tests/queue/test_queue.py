@@ -16,17 +16,19 @@ from softshare import queue, storage
 from softshare.__main__ import main
 from softshare.commands import queue_work
 from softshare.commands.queue import duration
-from softshare.queue import Queue, Summary
+from softshare.models import build
+from softshare.queue import Queue, Summary, workers
 from softshare.queue.campaign import Job
 from softshare.queue.estimate import Estimator, Speed, measure
 from softshare.queue.narration import Narrator, name
 from softshare.queue.place import Place
 from softshare.queue.workers import Ending
 from softshare.recipe import Recipe, for_profile
-from softshare.records import Run
+from softshare.records import Run, weights
 from softshare.records.holding import checkpoint_of
 from softshare.training.engine import COMPILE
 from softshare.training.step import Step
+from softshare.training.watch import Watch
 
 SPEED = Speed(((1e7, 1e10), (1e10, 1e13)))
 SMALL, LARGE = "wrn-28-1", "wrn-28-10"
@@ -176,6 +178,25 @@ def test_a_missing_data_set_is_asked_for_once(work: Callable[..., Summary]) -> N
     summary = work(jobs, workers=1)
     assert list(summary.failed) == jobs[:3]
     assert summary.done == [jobs[3].recipe.path]
+
+
+def test_any_other_file_that_is_missing_is_missed_by_one_run_alone(
+    make_run: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as the weights of a network to be tuned."""
+    monkeypatch.setenv("SOFTSHARE_DATA", str(tmp_path))
+    base = for_profile("swrn-16-1-2", profile="smoke", examples=64)
+    net = build(base.model, in_channels=1)
+    weights.keep(make_run(base), net, tmp_path / "runs").save(tmp_path / "runs")
+    (weights_file,) = tmp_path.glob("runs/**/*.safetensors")
+    weights_file.unlink()
+    for recipe, kind, text in (
+        (replace(base, fold=0.5, tune=1), "failed", "There are no weights"),
+        (for_profile("wrn-10-1", "cifar10-jpeg"), "data", "cifar10-jpeg is not in"),
+    ):
+        found = workers._ending(Job(recipe, (), "x"), tmp_path / "runs", "cpu", Watch())
+        assert found[0] == kind
+        assert found[1].startswith(text)
 
 
 def test_a_run_that_another_queue_has_recorded_is_not_started(

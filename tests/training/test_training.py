@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from softshare import counting, models, storage
+from softshare import counting, models, storage, training
 from softshare.queue.place import Place
 from softshare.recipe import for_profile
 from softshare.records import Run
@@ -293,6 +293,17 @@ def test_processor_seconds_add_up_or_are_left_out(
     assert essence(run) == essence(straight)
     found = run.cost["processor_seconds"]
     assert found is None if not told else 1000 < found < 1100
+
+
+def test_a_damaged_record_that_another_process_sets_aside_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between our looking for it and our reading it."""
+    recipe = for_profile("wrn-10-1", profile="smoke")
+    Run(recipe).save(tmp_path)
+    load = Run.load
+    monkeypatch.setattr(Run, "load", lambda path: (path.unlink(), load(path))[1])
+    assert training._recorded(recipe, tmp_path) is None
 
 
 def test_a_damaged_record_is_named_set_aside_and_retrained(tmp_path: Path) -> None:
