@@ -12,7 +12,7 @@ from softshare.commands.records import pack_up, sound
 from softshare.data.image_stream import IMAGENET, adopted
 from softshare.queue import Queue, Summary
 from softshare.queue.campaign import Job, campaign, chosen
-from softshare.queue.estimate import Estimator, measure
+from softshare.queue.estimate import Estimate, Estimator, measure
 from softshare.queue.narration import Narrator, name, span
 from softshare.queue.place import Place
 from softshare.queue.workers import alone
@@ -48,10 +48,11 @@ def work(arguments: argparse.Namespace) -> int:
         speed = alone(measure, str(device), place.threads)
         runs = sound(place.root, narrator)
         estimator = Estimator(speed, runs, str(device), place.threads)
+        estimates = _estimates(begun, place, estimator)
+        seconds = sum(estimate.seconds for estimate in estimates.values())
         if arguments.dry_run:
-            _show(jobs, begun, estimator)
+            _show(jobs, begun, estimates, f"{span(seconds)} one after another on {estimator.name}")
             return 0
-        seconds = sum(estimator.estimate(job.recipe).seconds for job in missing)
         narrator.say(
             f"{len(jobs)} runs in the plan, {len(jobs) - len(missing)} recorded; the rest take "
             f"about {span(seconds)} one after another on {estimator.name}; the budget is "
@@ -82,8 +83,24 @@ def _trainable(jobs: list[Job]) -> tuple[list[Job], int]:
     return (others, len(jobs) - len(others)) if others else (jobs, 0)
 
 
-def _show(jobs: list[Job], begun: dict[Job, int], estimator: Estimator) -> None:
-    adds, seconds = "", 0.0
+def _estimates(begun: dict[Job, int], place: Place, estimator: Estimator) -> dict[Job, Estimate]:
+    """Of what goes on here; a network to be tuned that is not there is counted once."""
+    found, counted = {}, {job.recipe for job in begun}
+    for job, done in begun.items():
+        recipe, first = job.recipe, None
+        if done < 0:
+            continue
+        if recipe.base not in counted and not place.recorded(recipe.base):
+            counted.add(recipe.base)
+            first = estimator.estimate(recipe.base, place.begun(recipe.base))
+        found[job] = estimator.estimate(recipe, done, first)
+    return found
+
+
+def _show(
+    jobs: list[Job], begun: dict[Job, int], estimates: dict[Job, Estimate], left: str
+) -> None:
+    adds = ""
     for job in jobs:
         if job.adds != adds:
             adds = job.adds
@@ -95,8 +112,7 @@ def _show(jobs: list[Job], begun: dict[Job, int], estimator: Estimator) -> None:
         if done < 0:  # a checkpoint of another kind of device
             print(f"{'':>12}  {'elsewhere':>9}  {name(job.recipe)}")
             continue
-        estimate = estimator.estimate(job.recipe, done)
-        seconds += estimate.seconds
+        estimate = estimates[job]
         state = f"{done}/{job.recipe.total_epochs}" if done else ""
         known = " " if estimate.measured else "~"
         print(f"{known + span(estimate.seconds):>12}  {state:>9}  {name(job.recipe)}")
@@ -105,9 +121,8 @@ def _show(jobs: list[Job], begun: dict[Job, int], estimator: Estimator) -> None:
     print(
         f"\n{len(jobs)} runs: {len(jobs) - len(begun)} recorded, {started} begun, "
         + (f"{elsewhere} begun elsewhere, " if elsewhere else "")
-        + f"{len(begun) - started - elsewhere} to begin. What is left takes about {span(seconds)} "
-        f"one after another on {estimator.name}; ~ marks times reckoned from operations and a few "
-        "steps."
+        + f"{len(begun) - started - elsewhere} to begin. What is left takes about {left}; ~ marks "
+        "times reckoned from operations and a few steps."
     )
 
 

@@ -12,6 +12,7 @@ from softshare.queue.estimate import Estimate, Estimator
 from softshare.queue.narration import Narrator
 from softshare.queue.place import Place
 from softshare.queue.workers import Ending, Worker
+from softshare.recipe import Recipe
 from softshare.records import Run
 
 _HALF_BUSY = 0.5  # below this a large run joins small ones, rather than wait for the last of them
@@ -55,7 +56,8 @@ class Queue:
         self.reserve, self.leaving = reserve, False
         self.workers: list[Worker] = []
         self.alone: set[Job] = set()
-        self.begun: dict[Job, int] = {}
+        self.begun: dict[Recipe, int] = {}
+        self.trained: set[Recipe] = set()  # of the networks that are to be tuned
         self.summary = Summary()
 
     def leave(self) -> None:
@@ -95,10 +97,8 @@ class Queue:
         for job in list(self.waiting):
             if len(self.workers) >= self.place.workers:
                 return
-            if job not in self.begun:
-                self.begun[job] = max(self.place.begun(job.recipe), 0)
-            estimate = self.estimator.estimate(job.recipe, self.begun[job])
-            if time.monotonic() + estimate.least > self.stop_at:
+            estimate = self._estimate(job.recipe)
+            if time.monotonic() + estimate.least > self.stop_at or self._held(job.recipe.base):
                 continue
             if not self._room(job):
                 return
@@ -109,6 +109,23 @@ class Queue:
             for worker in self.workers:
                 worker.beside(len(self.workers))
             self.narrator.started(self.workers[-1])
+
+    def _estimate(self, recipe: Recipe) -> Estimate:
+        """Of a run, and of the one that it tunes, where that has no record."""
+        if recipe not in self.begun:
+            self.begun[recipe] = max(self.place.begun(recipe), 0)
+        base = self._estimate(recipe.base) if recipe.tune and self._lacks(recipe.base) else None
+        return self.estimator.estimate(recipe, self.begun[recipe], base)
+
+    def _lacks(self, base: Recipe) -> bool:
+        """Whether there is no record; once found, it is not read again."""
+        if base not in self.trained and self.place.recorded(base):
+            self.trained.add(base)
+        return base not in self.trained
+
+    def _held(self, base: Recipe) -> bool:
+        """Whether a run at work is training this, be it its own network or the one it tunes."""
+        return any(worker.job.recipe.base == base for worker in self.workers) and self._lacks(base)
 
     def _worker(self, job: Job, estimate: Estimate) -> Worker:
         place = self.place

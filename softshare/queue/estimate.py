@@ -32,6 +32,7 @@ class Estimate:
 
     Attributes:
         folding: seconds after the last epoch, in which is measured what folding costs.
+        base: the same of the run that is trained first, where one is.
     """
 
     epoch: float
@@ -39,15 +40,19 @@ class Estimate:
     measured: bool = False
     start: float = START
     folding: float = 0.0
+    base: Estimate | None = None
 
     @property
     def seconds(self) -> float:
         """Of all that is left."""
-        return self.start + self.epoch * self.epochs + self.folding
+        first = self.base.seconds if self.base else 0.0
+        return first + self.start + self.epoch * self.epochs + self.folding
 
     @property
     def least(self) -> float:
         """Until something is gained: one epoch, which a checkpoint then holds, or the end."""
+        if self.base:
+            return self.base.least
         return self.start + (self.epoch if self.epochs else self.folding)
 
 
@@ -145,8 +150,8 @@ class Estimator:
                 self._rates.setdefault(_like(run.recipe), []).append(rate)
                 self._ratios.append(cost(run.recipe).examples / rate / self._computed(run.recipe))
 
-    def estimate(self, recipe: Recipe, done: int = 0) -> Estimate:
-        """How long the epochs that are not done will take, and what follows them."""
+    def estimate(self, recipe: Recipe, done: int = 0, base: Estimate | None = None) -> Estimate:
+        """How long the epochs that are not done will take, what follows them, and `base` first."""
         left, start, found = recipe.total_epochs - done, START, cost(recipe)
         if "compiled" in self._engine(recipe, left):
             start += COMPILE
@@ -155,7 +160,8 @@ class Estimator:
         else:
             ratio = statistics.median(self._ratios) if self._ratios else 1.0
             epoch = self._computed(recipe) * ratio
-        return Estimate(epoch, left, bool(rates), start, epoch * found.folding / found.epoch)
+        folding = epoch * found.folding / found.epoch
+        return Estimate(epoch, left, bool(rates), start, folding, base)
 
     def share(self, recipe: Recipe) -> float:
         """Part of the device that the run alone keeps busy."""

@@ -63,7 +63,8 @@ class Pretended:
                 kind = "done"
             self.log.append(("end", self.job))
             if kind == "done":
-                Run(self.job.recipe, result={"test_error": 5.0}).save(self.runs)
+                for recipe in {self.job.recipe, self.job.recipe.base}:
+                    Run(recipe, result={"test_error": 5.0}).save(self.runs)
             text = self.job.recipe.path if kind == "done" else "a reason"
             self.ending = Ending("memory" if kind == "crowded" else kind, text)
 
@@ -172,6 +173,23 @@ def test_failures_are_noted_and_the_rest_goes_on(work: Callable[..., Summary]) -
     assert summary.done == [jobs[3].recipe.path]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 2, 0, 3)])
+def test_what_is_tuned_waits_while_its_network_is_being_trained(
+    work: Callable[..., Summary], order: tuple[int, ...]
+) -> None:
+    """Whichever run of this queue trains it; those after it go on, and no run is passed over."""
+    base = job("swrn-28-1-2")
+    tuned = [job("swrn-28-1-2", fold=t, tune=3) for t in (0.9, 0.8)]
+    jobs = [(base, *tuned, job(SMALL))[i] for i in order]
+    summary = work(jobs, workers=3)
+    assert [which for event, which in Pretended.log if event == "start"][:2] == [jobs[0], jobs[3]]
+    trained = Pretended.log.index(("end", jobs[0]))
+    for waited in jobs[1:3]:
+        assert waited == base or Pretended.log.index(("start", waited)) > trained
+    assert {each.recipe.path for each in jobs} == {*summary.done, base.recipe.path}
+    assert not (summary.busy or summary.left)
+
+
 def test_a_missing_data_set_is_asked_for_once(work: Callable[..., Summary]) -> None:
     jobs = [job(SMALL, seed) for seed in range(3)] + [job("scnn")]
     Pretended.endings = {jobs[0]: "data"}
@@ -230,6 +248,23 @@ def test_a_record_of_this_kind_of_device_says_how_long_its_like_takes() -> None:
     wider = for_profile("wrn-28-2")
     assert known.estimate(wider).epoch == pytest.approx(ratio * plain.estimate(wider).epoch)
     assert not known.estimate(wider).measured
+
+
+def test_tuning_takes_as_long_as_the_network_that_is_trained_for_it(tmp_path: Path) -> None:
+    base, tuned = job("swrn-28-1-2"), job("swrn-28-1-2", fold=0.9, tune=3)
+    estimator, place = Estimator(SPEED, [], "cpu"), Place("cpu", 1, 1, tmp_path / "runs")
+    first, alone = estimator.estimate(base.recipe), estimator.estimate(tuned.recipe)
+    both = estimator.estimate(tuned.recipe, 0, first)
+    assert both.seconds == first.seconds + alone.seconds
+    assert both.least == first.least
+    for jobs in ([base, tuned], [tuned, base], [tuned]):  # counted once
+        found = queue_work._estimates(dict.fromkeys(jobs, 0), place, estimator)
+        assert sum(each.seconds for each in found.values()) == pytest.approx(both.seconds)
+    started = Queue([tuned], place, estimator, Narrator(quiet=True), 0.0, 1.0)
+    assert started._estimate(tuned.recipe) == both
+    Run(base.recipe).save(tmp_path / "runs")
+    assert started._estimate(tuned.recipe) == alone
+    assert queue_work._estimates({tuned: 0}, place, estimator) == {tuned: alone}
 
 
 @pytest.mark.parametrize("threads", [1, 2])
