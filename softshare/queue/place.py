@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from softshare import storage
 from softshare.cores import cores
 from softshare.paths import runs_root
 from softshare.recipe import Recipe
@@ -76,6 +75,8 @@ class Place:
     def recorded(self, recipe: Recipe) -> bool:
         """Whether a run has a whole record, whose foldings do not wait to be measured here.
 
+        One that cannot be read counts as none; what is the matter with it is said by its run.
+
         Example:
             >>> Place("cpu", 1, 1, Path("no/such/folder")).recorded(Recipe("wrn-28-1"))
             False
@@ -83,7 +84,7 @@ class Place:
         try:
             run = Run.load(self.root / recipe.path)
             return run.recipe == recipe and not unmeasured(run, self.device, self.runs)
-        except (FileNotFoundError, storage.Damaged):
+        except (FileNotFoundError, ValueError):
             return False
 
     def begun(self, recipe: Recipe) -> int:

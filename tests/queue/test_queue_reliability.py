@@ -21,7 +21,7 @@ from softshare import storage
 from softshare.queue.campaign import campaign
 from softshare.queue.narration import name
 from softshare.recipe import Recipe
-from softshare.records import Run, load_runs
+from softshare.records import Run, load_runs, record_file
 from softshare.records.holding import LATER, checkpoint_of
 from softshare.training import train
 from softshare.training.watch import Stopped, Watch
@@ -235,6 +235,20 @@ def test_what_goes_wrong_is_reported_and_the_rest_goes_on(queues: Queues, tmp_pa
     assert f"The record {record} is damaged" in out
     assert queues.found() == wanted
     assert saved.with_name(f"{saved.name}.damaged").is_file()
+
+
+@pytest.mark.slow
+def test_a_record_of_a_newer_version_fails_its_own_run_alone(queues: Queues) -> None:
+    first, *others = queues.recipes()
+    path = queues.runs / first.path
+    record_file.write(path, {"recipe": asdict(first) | {"added": 1}})
+    before = path.read_bytes()
+    queues.start()
+    assert queues.end() == 1
+    text = rf"FAILED +{re.escape(name(first))}: .* has fields that this version does not know"
+    assert re.search(text, queues.printed)
+    assert f"{len(others)} trained, 0 paused, 1 failed" in queues.printed
+    assert path.read_bytes() == before
 
 
 @pytest.mark.slow
