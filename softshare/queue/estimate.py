@@ -161,7 +161,8 @@ class Estimator:
             ratio = statistics.median(self._ratios) if self._ratios else 1.0
             epoch = self._computed(recipe) * ratio
         folding = epoch * found.folding / found.epoch
-        return Estimate(epoch, left, bool(rates), start, folding, base)
+        measured = bool(rates) and (base is None or base.measured)
+        return Estimate(epoch, left, measured, start, folding, base)
 
     def share(self, recipe: Recipe) -> float:
         """Part of the device that the run alone keeps busy."""
@@ -189,5 +190,5 @@ class Estimator:
 
 def _like(recipe: Recipe) -> tuple[object, ...]:
     """What two recipes have in common that take equally long an epoch."""
-    regulariser, dropout = bool(recipe.recurrence), bool(recipe.dropout)
-    return recipe.model, cost(recipe).examples, recipe.batch_size, regulariser, dropout
+    found, more = cost(recipe), (bool(recipe.recurrence), bool(recipe.dropout))
+    return recipe.model, found.examples, found.flops, found.scored, recipe.batch_size, *more

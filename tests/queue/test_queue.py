@@ -26,6 +26,7 @@ from softshare.queue.workers import Ending
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run, weights
 from softshare.records.holding import checkpoint_of
+from softshare.training.cost import _SIZES
 from softshare.training.engine import COMPILE
 from softshare.training.step import Step
 from softshare.training.watch import Watch
@@ -250,6 +251,18 @@ def test_a_record_of_this_kind_of_device_says_how_long_its_like_takes() -> None:
     assert not known.estimate(wider).measured
 
 
+@pytest.mark.parametrize("other", [(50_000, 10_000, (3, 16, 16)), (50_000, 100, (3, 32, 32))])
+def test_a_record_of_other_images_is_of_no_like(
+    other: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many to train on, but of another size, or with another number held out."""
+    recipe, plain = for_profile(SMALL, "cifar10", examples=1000), Estimator(SPEED, [], "cpu")
+    like = recorded(replace(recipe, data="cifar100"), 500.0, plain.name)
+    assert Estimator(SPEED, [like], "cpu").estimate(recipe).measured
+    monkeypatch.setitem(_SIZES, "cifar100", other)
+    assert not Estimator(SPEED, [like], "cpu").estimate(recipe).measured
+
+
 def test_tuning_takes_as_long_as_the_network_that_is_trained_for_it(tmp_path: Path) -> None:
     base, tuned = job("swrn-28-1-2"), job("swrn-28-1-2", fold=0.9, tune=3)
     estimator, place = Estimator(SPEED, [], "cpu"), Place("cpu", 1, 1, tmp_path / "runs")
@@ -257,6 +270,9 @@ def test_tuning_takes_as_long_as_the_network_that_is_trained_for_it(tmp_path: Pa
     both = estimator.estimate(tuned.recipe, 0, first)
     assert both.seconds == first.seconds + alone.seconds
     assert both.least == first.least
+    known = Estimator(SPEED, [recorded(tuned.recipe, 500.0, estimator.name)], "cpu")
+    assert known.estimate(tuned.recipe).measured
+    assert not known.estimate(tuned.recipe, 0, first).measured
     for jobs in ([base, tuned], [tuned, base], [tuned]):  # counted once
         found = queue_work._estimates(dict.fromkeys(jobs, 0), place, estimator)
         assert sum(each.seconds for each in found.values()) == pytest.approx(both.seconds)
