@@ -7,9 +7,9 @@ The rooms of the library, each of which uses none but those above it::
     folding         ties, schedules, loops; folded models, their report, file and export
     data            image sets as tensors, and what is done to a batch of them
     shortest_paths  the synthetic task of Section 4.4
-    paper           the paper's numbers, and which row a run belongs to
     recipe          what is to be trained
     records         what came of it, where that came from, and how it travels
+    paper           the paper's numbers, and which row a run belongs to
     training        from a recipe to a record
     explorer        the folding slider
     results         what records come to, in numbers and sentences

@@ -9,7 +9,7 @@ from typing import Any
 from softshare.commands.flags import add_recipe, add_runs
 from softshare.paths import runs_root
 from softshare.recipe import Recipe
-from softshare.recipe.request import recipe_for
+from softshare.recipe.request import request
 from softshare.records import Run
 from softshare.training import train
 from softshare.training.engine import ENGINES, VARIABLE
@@ -58,7 +58,7 @@ def check(arguments: argparse.Namespace) -> None:
     Raises:
         ValueError: with the sentence.
     """
-    recipe_for(**asked(arguments))
+    request(**asked(arguments))
 
 
 def asked(arguments: argparse.Namespace) -> dict[str, Any]:

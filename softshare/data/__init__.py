@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 
 from softshare.data import image_cache
-from softshare.data.archives import SUFFIXES, fingerprint, stem
+from softshare.data.archives import SUFFIXES, fingerprint, is_path, stem
 from softshare.data.augmentation import augment, normalise
 from softshare.data.cifar import NAMES as OFFICIAL
 from softshare.data.cifar import import_cifar, load_cifar
@@ -52,7 +52,7 @@ def load(name: str, root: Path | None = None, download: bool = True) -> tuple[Im
         return image_sets(name, load_cifar(name, root, download))
     if name == "digits":
         return image_sets(name, load_digits())
-    if name not in PINNED and _is_path(name):
+    if name not in PINNED and is_path(name):
         path = _existing(name)
         digest = fingerprint(path)
         pinned = {sha256: known for known, sha256 in PINNED.items()}
@@ -76,7 +76,7 @@ def require(name: str, root: Path | None = None) -> None:
     """
     if name in (*IN_MEMORY, IMAGENET):
         return
-    if _is_path(name):
+    if is_path(name):
         _existing(name)
     elif not caches(name, data_root() if root is None else Path(root)):
         raise _unknown(name)
@@ -162,20 +162,15 @@ def _registered(name: str, root: Path) -> tuple[ImageSet, ImageSet]:
 
 
 def _unknown(name: str) -> ValueError:
+    there = f"; the folder of that name that is here is ./{name}" if os.path.isdir(name) else ""
     return ValueError(
         f"an image set is one of {', '.join(IN_MEMORY)}, a name imported with {_import(name)}, or "
-        f"the path of a folder or archive with train/ and test/ inside, got {name!r}"
+        f"the path of a folder or archive with train/ and test/ inside, got {name!r}{there}"
     )
 
 
 def _import(name: str) -> str:
     return f"`python -m softshare data {name} --from ARCHIVE`"
-
-
-def _is_path(name: str) -> bool:
-    """Whether a name has the look of a path, or a file or folder is there."""
-    named = os.path.basename(name) == name and not name.lower().endswith(SUFFIXES)
-    return not named or os.path.exists(name)
 
 
 def _existing(path: Path | str) -> Path:

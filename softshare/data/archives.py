@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from stat import S_ISLNK
 
-__all__ = ["SUFFIXES", "contents", "fingerprint", "stem"]
+__all__ = ["SUFFIXES", "contents", "fingerprint", "is_path", "stem"]
 
 SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
 _IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp"}
@@ -28,6 +28,11 @@ def stem(path: Path) -> str:
     """
     ending = next((s for s in SUFFIXES if path.name.lower().endswith(s)), "")
     return path.name[: len(path.name) - len(ending)]
+
+
+def is_path(name: str) -> bool:
+    """Whether a name has the look of a path: of several parts, or with the suffix of an archive."""
+    return os.path.basename(name) != name or name.lower().endswith(SUFFIXES)
 
 
 def fingerprint(path: Path) -> str:

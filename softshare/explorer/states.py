@@ -53,8 +53,8 @@ def cut(thresholds: Sequence[float], digits: int = 2) -> list[str]:
     Cut and not rounded: folding at the number that is shown makes the ties that are shown.
 
     Example:
-        >>> cut([1.0, 0.99996, 0.3938]), cut([0.3938], digits=3)
-        (['1.00000', '0.99996', '0.39380'], ['0.393'])
+        >>> cut([1.0, 0.9966, 0.9951]), cut([0.3938], digits=3)
+        (['1.000', '0.996', '0.995'], ['0.393'])
     """
     for places in range(digits, 7):
         short = [math.floor(t * 10**places + 1e-6) / 10**places for t in thresholds]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from softshare.paper.comparison import frame
 from softshare.paper.file import Fact, read
-from softshare.paper.matching import Recorded
+from softshare.records import Run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,7 +137,7 @@ def _several(figure: str, many: str, one: str) -> list[str]:
     return [shown[one]["value"]] if one in shown else []
 
 
-def compare(runs: Iterable[Recorded], table: str) -> pd.DataFrame:
+def compare(runs: Iterable[Run], table: str) -> pd.DataFrame:
     """Our runs beside the paper's numbers.
 
     A line for each row and column of the table and each setting in which it was run; runs that

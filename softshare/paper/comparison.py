@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from softshare.paper.matching import (
     Place,
-    Recorded,
     by_setting,
     data_set,
     departures,
     place,
     variant,
 )
+from softshare.records import Run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +72,7 @@ def rule() -> str:
     )
 
 
-def frame(runs: Iterable[Recorded], name: str, document: dict[str, Any]) -> pd.DataFrame:
+def frame(runs: Iterable[Run], name: str, document: dict[str, Any]) -> pd.DataFrame:
     """The comparison of one table, in its order, with our other runs last.
 
     Args:
@@ -142,7 +142,7 @@ def _printed(row: dict[str, Any], key: str, about: dict[str, Any]) -> dict[str, 
     }
 
 
-def _unprinted(where: Place, run: Recorded) -> dict[str, Any]:
+def _unprinted(where: Place, run: Run) -> dict[str, Any]:
     return {
         "row": NO_ROW,
         "data": data_set(run),
@@ -168,7 +168,7 @@ def _missing(printed: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ours(
-    runs: list[Recorded],
+    runs: list[Run],
     metric: str,
     settings: dict[str, Any],
     official: set[str],

@@ -7,25 +7,13 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-PROFILES = ("paper", "fast", "smoke")
+from softshare.recipe import PROFILES, Recipe
+from softshare.records import Run
+
 # fields that tell which row, data set or average a run belongs to, not how it was trained
 IDENTITY = ("model", "data", "profile", "seed", "dropout", "cutout")
-_USUAL = {"init": "orthogonal", "coefficients": "free"}
-
-
-class Recorded(Protocol):
-    """What is read of a run: recipe (a dataclass), model, data (name, checksum), result."""
-
-    @property
-    def recipe(self) -> Any: ...
-    @property
-    def model(self) -> Any: ...
-    @property
-    def data(self) -> Any: ...
-    @property
-    def result(self) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -36,13 +24,13 @@ class Place:
     own: bool
 
 
-def by_setting(runs: Iterable[Recorded]) -> list[list[Recorded]]:
+def by_setting(runs: Iterable[Run]) -> list[list[Run]]:
     """Lists of runs on one content of data that differ in the seed alone, best profile first.
 
     Raises:
         ValueError: Two runs share recipe and seed: one would be counted twice.
     """
-    groups: dict[str, dict[int, Recorded]] = {}
+    groups: dict[str, dict[int, Run]] = {}
     for run in runs:
         fields = dataclasses.asdict(run.recipe)
         seed = fields.pop("seed")
@@ -57,7 +45,7 @@ def by_setting(runs: Iterable[Recorded]) -> list[list[Recorded]]:
     return sorted(lists, key=lambda group: _order(group[0]))
 
 
-def place(run: Recorded, name: str, tables: dict[str, Any]) -> Place | None:
+def place(run: Run, name: str, tables: dict[str, Any]) -> Place | None:
     """Where a run belongs in a table, None if it belongs in another one or nowhere.
 
     Its row has its model, dropout and cutout. A model that is in no row stands in for the row
@@ -92,7 +80,7 @@ def place(run: Recorded, name: str, tables: dict[str, Any]) -> Place | None:
     return Place(None, own=False) if near and known else None
 
 
-def stands_in(recipe: Any, row: dict[str, Any]) -> bool:
+def stands_in(recipe: Recipe, row: dict[str, Any]) -> bool:
     """Whether a recipe trains the row's model, at whatever width, with its options.
 
     A cutout of any size will do: 16 pixels are half of a CIFAR image, and all of a digit.
@@ -101,14 +89,14 @@ def stands_in(recipe: Any, row: dict[str, Any]) -> bool:
     return alike and _options(row["options"]) == _trained(recipe)
 
 
-def varied(recipe: Any) -> bool:
+def varied(recipe: Recipe) -> bool:
     """Whether the coefficients start or are held otherwise than in all tables and figures."""
     return _coefficients(recipe) != _coefficients({})
 
 
-def tuned(recipe: Any) -> bool:
+def tuned(recipe: Recipe) -> bool:
     """Whether a recipe trains a folded network further, which is no row of the paper."""
-    return getattr(recipe, "tune", 0) > 0
+    return recipe.tune > 0
 
 
 def kind(model: str | None) -> tuple[str, int]:
@@ -123,17 +111,17 @@ def kind(model: str | None) -> tuple[str, int]:
     return (f"{parts[1]}-*{parts[3] or ''}", int(parts[2])) if parts else (name, 0)
 
 
-def variant(run: Recorded) -> str:
+def variant(run: Run) -> str:
     """The data set a run was trained on, by the name of what was read, not of what was asked."""
     return run.data.get("name", run.recipe.data)
 
 
-def data_set(run: Recorded) -> str:
+def data_set(run: Run) -> str:
     """The data set that the variant is a copy of: cifar10 for cifar10-jpeg."""
     return variant(run).partition("-")[0]
 
 
-def departures(recipe: Any, settings: dict[str, Any]) -> list[str]:
+def departures(recipe: Recipe, settings: dict[str, Any]) -> list[str]:
     """Where a recipe leaves the paper's settings, and where the paper is silent, its own defaults.
 
     Args:
@@ -154,27 +142,26 @@ def departures(recipe: Any, settings: dict[str, Any]) -> list[str]:
     return found
 
 
-def _order(run: Recorded) -> tuple[int, str, str]:
+def _order(run: Run) -> tuple[int, str, str]:
     profile = run.recipe.profile
-    rank = PROFILES.index(profile) if profile in PROFILES else len(PROFILES)
-    return rank, variant(run), run.recipe.model
+    return PROFILES.index(profile), variant(run), run.recipe.model
 
 
 def _options(options: dict[str, Any]) -> tuple[Any, ...]:
     return options.get("dropout", 0.0), options.get("cutout", 0) > 0, *_coefficients(options)
 
 
-def _trained(recipe: Any) -> tuple[Any, ...]:
+def _trained(recipe: Recipe) -> tuple[Any, ...]:
     return recipe.dropout, recipe.cutout > 0, *_coefficients(recipe)
 
 
 def _coefficients(of: Any) -> tuple[str, ...]:
     """How they start and are held, of a recipe or of a row's options."""
     given = of if isinstance(of, dict) else vars(of)
-    return tuple(given.get(name, usual) for name, usual in _USUAL.items())
+    return tuple(given.get(name, getattr(Recipe, name)) for name in ("init", "coefficients"))
 
 
-def _row(recipe: Any, table: dict[str, Any]) -> dict[str, Any] | None:
+def _row(recipe: Recipe, table: dict[str, Any]) -> dict[str, Any] | None:
     asked = {"dropout": recipe.dropout, "cutout": recipe.cutout}
     for row in table["rows"]:
         if row["model"] == recipe.model and {"dropout": 0.0, "cutout": 0} | row["options"] == asked:
@@ -182,7 +169,7 @@ def _row(recipe: Any, table: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-def _stand_in(recipe: Any, table: dict[str, Any]) -> dict[str, Any] | None:
+def _stand_in(recipe: Recipe, table: dict[str, Any]) -> dict[str, Any] | None:
     width = kind(recipe.model)[1]
     widths = [kind(row["model"])[1] for row in table["rows"]]
     alike = [row for row in table["rows"] if stands_in(recipe, row)]

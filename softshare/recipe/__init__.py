@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
 from softshare.recipe.profiles import usual
@@ -129,6 +129,16 @@ class Recipe:
             if f.default is MISSING or getattr(self, f.name) != f.default
         }
 
+    def own(self) -> dict[str, Any]:
+        """The fields in which this recipe differs from its profile.
+
+        Example:
+            >>> for_profile("scnn", profile="fast", epochs=200, seed=3).own()
+            {'seed': 3, 'epochs': 200}
+        """
+        usual = vars(for_profile(self.model, self.data, self.profile))
+        return {name: value for name, value in vars(self).items() if value != usual[name]}
+
     @property
     def key(self) -> str:
         """Ten hex digits that name this recipe.
@@ -142,13 +152,8 @@ class Recipe:
     @property
     def path(self) -> str:
         """Place of the record below the folder of runs; its parts name the table's cell."""
-        default = for_profile(self.model, self.data, self.profile)
-        shown = {
-            name: value
-            for name, value in asdict(self).items()
-            if value != getattr(default, name) and name not in ("seed",)
-        }
-        options = "".join(f"+{name}={_plain(value)}" for name, value in shown.items())
+        own = {name: value for name, value in self.own().items() if name != "seed"}
+        options = "".join(f"+{name}={_plain(value)}" for name, value in own.items())
         return f"{self.data}/{self.profile}/{self.model}{options}/seed{self.seed}-{self.key}.json"
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
-from softshare.data.archives import SUFFIXES, stem
+from softshare.data.archives import is_path, stem
 from softshare.recipe import Recipe, for_profile
 
 
@@ -35,29 +34,9 @@ def request(
         >>> recipe.data, source.name
         ('flowers', 'flowers.tar.gz')
     """
-    if source is None and isinstance(data, str) and _is_path(data):
+    if source is None and isinstance(data, str) and is_path(data):
         data, source = None, data
     if source is None:
         return for_profile(model, data, profile, **settings), None
     path = Path(source).expanduser().absolute()
     return for_profile(model, stem(path) if data is None else data, profile, **settings), path
-
-
-def recipe_for(
-    model: str,
-    data: str | None = None,
-    profile: str = "paper",
-    source: str | Path | None = None,
-    **settings: Any,
-) -> Recipe:
-    """The recipe that `softshare.train` follows when asked so, without its source.
-
-    Example:
-        >>> recipe_for("wrn-28-1", "sets/flowers.tar.gz", epochs=30).path
-        'flowers/paper/wrn-28-1+epochs=30/seed0-0c27450d72.json'
-    """
-    return request(model, data, profile, source, **settings)[0]
-
-
-def _is_path(data: str) -> bool:
-    return os.path.basename(data) != data or data.lower().endswith(SUFFIXES)

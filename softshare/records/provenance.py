@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from softshare.recipe import PATHS, Recipe, for_profile
+from softshare.recipe import PATHS, Recipe
 from softshare.records import Run
 
 if TYPE_CHECKING:
@@ -46,31 +45,17 @@ def command(recipe: Recipe) -> str:
     """The shell command that trains a recipe.
 
     Example:
+        >>> from softshare.recipe import for_profile
         >>> command(for_profile("swrn-28-10-2", "cifar10-jpeg", "fast", seed=1))
         'python -m softshare train swrn-28-10-2 --data cifar10-jpeg --profile fast --seed 1'
     """
     words = ["python", "-m", "softshare", "train", recipe.model]
     words += [] if recipe.data == PATHS else ["--data", recipe.data]
     words += ["--profile", recipe.profile]
-    for name, value in own_settings(recipe).items():
+    for name, value in recipe.own().items():
         plain = ",".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
         words += [f"--{name}", plain]
     return shlex.join(words)
-
-
-def own_settings(recipe: Recipe) -> dict[str, Any]:
-    """The fields in which a recipe differs from its profile.
-
-    Example:
-        >>> own_settings(for_profile("scnn", profile="fast", epochs=200, seed=3))
-        {'seed': 3, 'epochs': 200}
-    """
-    base = for_profile(recipe.model, recipe.data, recipe.profile)
-    return {
-        field.name: getattr(recipe, field.name)
-        for field in fields(recipe)
-        if getattr(recipe, field.name) != getattr(base, field.name)
-    }
 
 
 def line(target: str, runs: Sequence[Run], again: Sequence[str] = ()) -> Text:

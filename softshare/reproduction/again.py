@@ -9,7 +9,7 @@ from typing import Any
 
 from softshare.paper.matching import kind
 from softshare.recipe import PATHS, Recipe
-from softshare.records.provenance import command, own_settings
+from softshare.records.provenance import command
 from softshare.reproduction.plan import Plan
 
 
@@ -46,7 +46,7 @@ def _parameters(target: str, recipes: Sequence[Recipe]) -> dict[str, Any]:
     common: dict[str, set[Any]] = {
         "profile": {recipe.profile for recipe in recipes},
         "data": {"auto" if recipe.data == PATHS else recipe.data for recipe in recipes},
-        "epochs": {own_settings(recipe).get("epochs", 0) for recipe in recipes},
+        "epochs": {recipe.own().get("epochs", 0) for recipe in recipes},
     }
     if any(len(found) != 1 for found in common.values()):
         return {}

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from softshare.data import require
-from softshare.paper.matching import PROFILES
-from softshare.recipe import Recipe
+from softshare.recipe import PROFILES, Recipe
 from softshare.records import Run, load_runs
-from softshare.records.provenance import own_settings
 from softshare.reproduction import Reproduction
 from softshare.reproduction.plan import Plan
 from softshare.results.efficiency import drawn
@@ -128,4 +126,4 @@ width and train.
 
 def _train(recipe: Recipe, plan: Plan, runs: Path | str | None) -> Run:
     data = recipe.data if plan.data == "auto" else plan.data  # a path stays one
-    return train_run(recipe.model, data, recipe.profile, runs=runs, **own_settings(recipe))
+    return train_run(recipe.model, data, recipe.profile, runs=runs, **recipe.own())

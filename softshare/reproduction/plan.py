@@ -12,9 +12,9 @@ from softshare import paper
 from softshare.data.inventory import files
 from softshare.models import build
 from softshare.paper.file import read
-from softshare.paper.matching import PROFILES, kind, place, stands_in, varied
-from softshare.recipe import Recipe, for_profile
-from softshare.recipe.request import recipe_for
+from softshare.paper.matching import kind, place, stands_in, varied
+from softshare.recipe import PROFILES, Recipe, for_profile
+from softshare.recipe.request import request
 from softshare.records import Run
 from softshare.results import efficiency, variants
 
@@ -123,7 +123,8 @@ class Plan:
                     1 if profile == "smoke" and self.target not in _FIXED else width
                 )
                 model = name.replace("*", str(width))
-                wanted[recipe_for(model, None if data == "auto" else data, profile, **settings)] = 0
+                data_set = None if data == "auto" else data
+                wanted[request(model, data_set, profile, **settings)[0]] = 0
         return list(wanted)  # narrowed rows may coincide
 
     def concerns(self, run: Run) -> bool:
@@ -154,7 +155,7 @@ class Plan:
 
     def _asked(self) -> Recipe:
         """A recipe of the target on the data set that is asked for."""
-        return recipe_for(self.rows()[0]["model"], self.data)
+        return request(self.rows()[0]["model"], self.data)[0]
 
     def asks(self) -> bool:
         """Whether particular runs are asked for, not just any that there are."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from softshare.paper.matching import PROFILES
-from softshare.recipe import PATHS
+from softshare.recipe import PATHS, PROFILES
 from softshare.records import Run
 
 

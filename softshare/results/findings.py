@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from softshare.paper.file import read
-from softshare.paper.matching import PROFILES, data_set, kind, place
-from softshare.recipe import PATHS
+from softshare.paper.matching import data_set, kind, place
+from softshare.recipe import PATHS, PROFILES
 from softshare.records import Run
 from softshare.records.naming import label
-from softshare.records.provenance import own_settings
 from softshare.results.difference import difference, seen, uncertainty
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ def setting(run: Run) -> tuple[Any, ...]:
 
 def _changed(run: Run) -> dict[str, Any]:
     """In what a run's training differs from its profile."""
-    return {k: v for k, v in own_settings(run.recipe).items() if k not in _OF_THE_MODEL}
+    return {k: v for k, v in run.recipe.own().items() if k not in _OF_THE_MODEL}
 
 
 def _twins(name: str) -> list[str]:

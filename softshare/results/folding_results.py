@@ -10,7 +10,6 @@ from softshare.explorer.words import number
 from softshare.paper import value
 from softshare.records import Run
 from softshare.records.naming import label
-from softshare.records.provenance import own_settings
 from softshare.results import drift
 
 if TYPE_CHECKING:
@@ -127,7 +126,8 @@ def saves(run: Run, line: Mapping[str, float]) -> bool:
 
 def threshold(run: Run, line: Mapping[str, float]) -> str:
     """The threshold of one of a run's foldings as text, at which `softshare.fold` makes it."""
-    return cut([folded["threshold"] for folded in run.folded])[list(run.folded).index(line)]
+    thresholds = [folded["threshold"] for folded in run.folded]
+    return cut(thresholds)[thresholds.index(line["threshold"])]
 
 
 def score(run: Run, value: float) -> str:
@@ -143,7 +143,7 @@ def chance_of(run: Run) -> float:
 
 def _settings(run: Run) -> str:
     """What else the recipe sets otherwise than its profile, and the name does not say."""
-    own = own_settings(run.recipe).items()
+    own = run.recipe.own().items()
     return ", ".join(f"{name} {value}" for name, value in own if name not in _TOLD)
 
 

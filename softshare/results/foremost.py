@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from softshare.paper.matching import PROFILES
+from softshare.recipe import PROFILES
 from softshare.records import Run
 from softshare.records.naming import label
 

@@ -22,7 +22,7 @@ from softshare.commands import train as train_command
 from softshare.data import image_cache
 from softshare.data.image_set import Splits, image_sets
 from softshare.recipe import Recipe, for_profile
-from softshare.recipe.request import recipe_for
+from softshare.recipe.request import request
 from softshare.records import Run
 from softshare.records.provenance import command
 from softshare.training.image_task import ImageTask
@@ -473,4 +473,4 @@ def test_the_command_that_provenance_prints_asks_for_the_recipe(recipe: Recipe) 
     words = shlex.split(command(recipe))
     assert words[:4] == ["python", "-m", "softshare", "train"]
     asked = train_command.asked(parse(words[3:]))
-    assert recipe_for(**asked) == recipe
+    assert request(**asked)[0] == recipe

@@ -207,6 +207,18 @@ def test_a_registered_set_needs_its_archive_no_more(archive, root):
         load(str(archive), root)
 
 
+def test_a_folder_that_happens_to_be_here_changes_no_name(archive, root, tmp_path, monkeypatch):
+    """What a recipe means does not depend on where it is read."""
+    train, _ = register("bugs", archive, root=root)
+    monkeypatch.chdir(tmp_path)
+    pack(tmp_path / "bugs", small_set() | {"train/ant/7.png": png(picture(7))})
+    assert load("bugs", root)[0].checksum == train.checksum
+    assert len(load("./bugs", root)[0]) == len(train) + 1
+    (tmp_path / "bugs").rename("beetles")
+    with pytest.raises(ValueError, match=r"got 'beetles'; the folder of .* here is \./beetles"):
+        load("beetles", root)
+
+
 def test_a_damaged_cache_is_named_set_aside_and_rebuilt(archive, root):
     """Wherever a byte is lost, no wrong pixel, label or statistic comes back."""
     want = load(str(archive), root)

@@ -4,49 +4,21 @@ import itertools
 import math
 import re
 import statistics
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 
 from softshare.paper import compare, rows
 from softshare.paper.comparison import COLUMNS, NO_ROW, rule, verdict
-
-
-@dataclass(frozen=True)
-class Recipe:
-    model: str
-    data: str = "cifar10"
-    profile: str = "paper"
-    seed: int = 0
-    epochs: int = 200
-    batch_size: int = 128
-    optimizer: str = "sgd"
-    lr: float = 0.1
-    milestones: tuple[float, ...] = (0.3, 0.6, 0.8)
-    decay: float = 0.2
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    dropout: float = 0.0
-    cutout: int = 0
-    init: str = "orthogonal"
-    recurrence: float = 0.0
-    phases: int = 1
-    examples: int = 0
-
-
-@dataclass(frozen=True)
-class Run:
-    recipe: Recipe
-    result: dict = field(default_factory=dict)
-    data: dict = field(default_factory=dict)
-    model: dict = field(default_factory=dict)
+from softshare.recipe import Recipe
+from softshare.records import Run
 
 
 def runs(model, errors, metric="test_error", **settings):
     """A run for each error, seeds in order."""
     recipe = Recipe(model, **settings)
     return [
-        Run(replace(recipe, seed=seed), {metric: error}, {"name": recipe.data})
+        Run(replace(recipe, seed=seed), result={metric: error}, data={"name": recipe.data})
         for seed, error in enumerate(errors)
     ]
 
@@ -185,10 +157,10 @@ def test_parameters_are_exact_where_the_network_is_ours():
 def test_imagenet_measures():
     recipe = Recipe("swrn-50-2", "imagenet", epochs=90, batch_size=256, decay=0.1)
     recipe = replace(recipe, milestones=(1 / 3, 2 / 3), weight_decay=1e-4)
-    frame = compare([Run(recipe, {"test_error": 21.8, "top5_error": 6.9})], "table3")
+    frame = compare([Run(recipe, result={"test_error": 21.8, "top5_error": 6.9})], "table3")
     assert [line["paper"] for line in lines(frame, n=1)] == [21.74, 5.95]
     assert [line["verdict"] for line in lines(frame, n=1)] == ["reproduced", "not reproduced"]
-    top1 = compare([Run(recipe, {"test_error": 21.8})], "table3")
+    top1 = compare([Run(recipe, result={"test_error": 21.8})], "table3")
     assert [line["verdict"] for line in lines(top1, row="SWRN 50-2")] == [
         "reproduced",
         "not attempted",

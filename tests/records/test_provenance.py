@@ -11,7 +11,7 @@ import pytest
 
 from softshare.__main__ import main
 from softshare.recipe import Recipe, for_profile
-from softshare.recipe.request import recipe_for
+from softshare.recipe.request import request
 from softshare.records import Run, provenance
 
 RECIPES = [
@@ -58,7 +58,7 @@ def test_the_command_trains_the_very_same_recipe(
         engine: Any = None,
         **settings: Any,
     ) -> Run:
-        asked.append(recipe_for(model, data, profile, source=source, **settings))
+        asked.append(request(model, data, profile, source, **settings)[0])
         return make_run(asked[0])
 
     monkeypatch.setattr("softshare.commands.train.train", train)
@@ -70,7 +70,7 @@ def test_the_command_trains_the_very_same_recipe(
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.path)
 def test_own_settings_are_those_that_make_the_recipe_and_no_others(recipe: Recipe) -> None:
-    own = provenance.own_settings(recipe)
+    own = recipe.own()
     assert for_profile(recipe.model, recipe.data, recipe.profile, **own) == recipe
     base = for_profile(recipe.model, recipe.data, recipe.profile)
     assert all(value != getattr(base, name) for name, value in own.items())

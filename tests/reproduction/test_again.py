@@ -14,7 +14,7 @@ import torch
 
 import softshare as ss
 from softshare.recipe import Recipe, for_profile
-from softshare.recipe.request import recipe_for
+from softshare.recipe.request import request
 from softshare.records import Run, provenance
 from softshare.reproduction import Reproduction, collection
 from softshare.reproduction.again import again
@@ -93,7 +93,7 @@ def test_the_line_asks_its_notebook_for_the_same_runs(
     assert values.keys() <= known(notebook)
 
     def train(model: str, data: str, profile: str, *, runs: Path, **settings: Any) -> Run:
-        return make_run(recipe_for(model, data, profile, **settings))
+        return make_run(request(model, data, profile, **settings)[0])
 
     monkeypatch.setattr(collection, "train_run", train)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

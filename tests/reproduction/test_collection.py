@@ -13,7 +13,7 @@ import torch
 import softshare as ss
 from softshare.paths import runs_root
 from softshare.recipe import Recipe, for_profile
-from softshare.recipe.request import recipe_for
+from softshare.recipe.request import request
 from softshare.records import Run
 from softshare.reproduction import collection, plan
 
@@ -41,7 +41,7 @@ class Trainer:
     def __call__(
         self, model: str, data: str | None, profile: str, *, runs: Path | None, **settings: Any
     ) -> Run:
-        recipe = recipe_for(model, data, profile, **settings)
+        recipe = request(model, data, profile, **settings)[0]
         self.asked.append(recipe)
         self.data.append(data)
         path = Path(runs or runs_root()) / recipe.path
