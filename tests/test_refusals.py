@@ -41,6 +41,14 @@ def spread():
     return net
 
 
+@pytest.fixture
+def one_process(tmp_path):
+    """What DistributedDataParallel asks for."""
+    torch.distributed.init_process_group("gloo", f"file://{tmp_path}/s", rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
 def half_shared():
     return ss.share(linears(), groups=[["0", "1"]])
 
@@ -187,6 +195,15 @@ def test_refused_with_a_sentence_and_nothing_changed(build, arguments, sentence)
         ss.share(net, **arguments)
     assert snapshot(net) == before
     assert list(values) == list(net.state_dict())
+
+
+@pytest.mark.parametrize("around", [lambda ddp: ddp, nn.Sequential, torch.compile])
+def test_a_model_is_shared_before_it_is_wrapped(one_process, around):
+    net = around(nn.parallel.DistributedDataParallel(linears(), find_unused_parameters=True))
+    before = snapshot(net)
+    with pytest.raises(ValueError, match=r"DistributedDataParallel .* share\(\) before wrapping"):
+        ss.share(net, 2)
+    assert snapshot(net) == before
 
 
 @pytest.mark.parametrize("templates", [1, None])

@@ -13,7 +13,13 @@ from softshare.sharing.bank import TemplateBank
 from softshare.sharing.forward_pass import ForwardPass, pass_of
 from softshare.sharing.grouping import Member, find_groups, resolve_groups
 from softshare.sharing.initialisation import initial_coefficients
-from softshare.sharing.refusals import FOLDED, is_folded, obstacles, refuse_folded
+from softshare.sharing.refusals import (
+    FOLDED,
+    is_folded,
+    obstacles,
+    refuse_folded,
+    refuse_parallel,
+)
 from softshare.sharing.shared_groups import banks, layer_names
 from softshare.sharing.shared_weights import SharedWeights, restore_weight, share_weight
 
@@ -40,11 +46,13 @@ def share(
     distributed like those. With other inits they start as the weights of the first k layers.
 
     Share once the weights are drawn or loaded, for a shared layer has none of its own to fill (what
-    ``nn.init`` or ``copy_`` write into its weight is lost), and before the optimizer is made, which
-    must see the templates. `unshare` a model before it is quantised, and before layers are taken
-    out or replaced, for a group's templates go where its first layer goes. To freeze the weights
-    of a group, call ``softshare.sharing.banks(net)[label].requires_grad_(False)``; freezing the
-    group's first layer freezes them all too.
+    ``nn.init`` or ``copy_`` write into its weight is lost), and before the optimizer is made or the
+    model is wrapped in DistributedDataParallel, as both must see the templates: after
+    ``share(ddp.module)``, which cannot be noticed here, the processes drift apart. `unshare` a
+    model before it is quantised, and before layers are taken out or replaced, for a group's
+    templates go where its first layer goes. To freeze the weights of a group, call
+    ``softshare.sharing.banks(net)[label].requires_grad_(False)``; freezing the group's first layer
+    freezes them all too.
 
     Args:
         net: any module; changed in place.
@@ -63,7 +71,8 @@ def share(
 
     Raises:
         ValueError: an unknown or repeated name, unequal shapes, a weight that is shared or tied
-            already or cannot be mixed, k out of range, nothing to share, or a folded model.
+            already or cannot be mixed, k out of range, nothing to share, a folded model, or one in
+            DistributedDataParallel.
 
     Example:
         >>> net = nn.Sequential(*[nn.Conv2d(8, 8, 3, padding=1) for _ in range(4)])
@@ -74,6 +83,7 @@ def share(
         torch.Size([1, 8, 5, 5])
     """
     refuse_folded(net)
+    refuse_parallel(net)
     chosen = resolve_groups(net, groups) if groups is not None else find_groups(net)
     if not chosen:
         raise ValueError(

@@ -30,6 +30,19 @@ def refuse_folded(net: nn.Module) -> None:
         raise ValueError(FOLDED)
 
 
+def refuse_parallel(net: nn.Module) -> None:
+    """Refuses a model in DistributedDataParallel, which listed its parameters when it was made.
+
+    Raises:
+        ValueError: it is one, or holds one.
+    """
+    if any(isinstance(module, nn.parallel.DistributedDataParallel) for module in net.modules()):
+        raise ValueError(
+            "DistributedDataParallel knows the parameters that a model had when it was wrapped, "
+            "and would not average the gradients of templates: share() before wrapping."
+        )
+
+
 def first_step(net: nn.Module) -> str:
     """What to do with a model that shares nothing."""
     return FOLDED if is_folded(net) else "Call share() first."
