@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from softshare import storage
+from softshare.sharing.refusals import listed
 
 # In the order of safetensors, which puts tensors of a later type first in a file.
 _DTYPES = {
@@ -29,9 +30,14 @@ _DTYPES = {
 
 
 def serialised(net: nn.Module, metadata: dict[str, str] | None = None) -> bytes:
-    """The tensors of a model as a safetensors file, each once."""
+    """The tensors of a model as a safetensors file, each once.
+
+    Raises:
+        ValueError: its state holds something else than parameters and buffers.
+    """
     from safetensors.torch import save
 
+    _check_kept(net)
     tensors: dict[str, Tensor] = {}
     held: set[int] = set()
     for name, tensor in once(net).items():
@@ -103,6 +109,17 @@ def fill(net: nn.Module, tensors: Mapping[str, Tensor]) -> None:
                     f"{tuple(tensor.shape)}"
                 )
             tensor.copy_(tensors[name])
+
+
+def _check_kept(net: nn.Module) -> None:
+    """Refuses what `fill` could not put back, such as what ``get_extra_state`` gives."""
+    held = {id(tensor) for tensor in (*net.parameters(), *net.buffers())}
+    state = net.state_dict(keep_vars=True)
+    if lost := [name for name, value in state.items() if id(value) not in held]:
+        raise ValueError(
+            f"The file holds parameters and buffers, and of {type(net).__name__} these are "
+            f"neither: {listed(lost)}. Hold them as buffers, with register_buffer()."
+        )
 
 
 def once(net: nn.Module) -> dict[str, Tensor]:

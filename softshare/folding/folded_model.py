@@ -51,6 +51,7 @@ class FoldedModel(nn.Module):
 
         Raises:
             OSError: the place is full or not writable.
+            ValueError: the model's state holds something else than parameters and buffers.
 
         Example:
             >>> import softshare as ss, tempfile

@@ -226,6 +226,33 @@ def test_buffers_that_share_memory_are_kept_apart(tmp_path):
     assert torch.equal(again.all, both) and torch.equal(again.first, both[:3])
 
 
+class Scaled(nn.Linear):
+    """Keeps a number beside its parameters, as a tensor or not."""
+
+    def __init__(self, tensor: bool = False) -> None:
+        super().__init__(5, 5)
+        self.scale, self.tensor = 2.0, tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * self.scale
+
+    def get_extra_state(self) -> object:
+        return torch.tensor(self.scale) if self.tensor else {"scale": self.scale}
+
+    def set_extra_state(self, state: object) -> None:
+        raise AssertionError("not asked for")
+
+
+@pytest.mark.parametrize("tensor", [True, False])
+def test_what_a_file_could_not_give_back_is_refused(tensor, tmp_path):
+    net = ss.share(nn.Sequential(Scaled(tensor), Scaled(tensor)), 1)
+    made = ss.fold(net, inputs=torch.randn(2, 5), loops=False)
+    sentence = r"parameters and buffers.* neither: 0\._extra_state, 1\._extra_state\. .*buffer"
+    with pytest.raises(ValueError, match=sentence):
+        made.save(tmp_path / "a")
+    assert not any(tmp_path.iterdir())
+
+
 def test_the_example_of_the_book_runs(tmp_path, monkeypatch, capsys):
     page = (Path(__file__).resolve().parents[2] / "book" / "own_model.md").read_text()
     code = page.partition("## Fold it")[2].partition("```python")[2].partition("```")[0]
