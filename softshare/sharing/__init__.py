@@ -61,7 +61,8 @@ def share(
         groups: ``{label: [weights]}`` or ``[[weights], ...]``, where a weight is named by its
             layer (``"stage1.1.conv1"``, meaning its ``.weight``) or in full
             (``"attention.in_proj_weight"``). Default: the model's own ``sharing_groups()`` if it
-            has that method, else convolutions and linear layers of equal class and shape.
+            has that method, else convolutions and linear layers of equal class and shape. A label
+            that an earlier group of `net` has gets the name of the group's first weight added.
         init: how the coefficients start (Appendix B), one of
             ``softshare.sharing.initialisation.INITS``.
         generator: source of randomness for the coefficients; default PyTorch's global one.
@@ -95,7 +96,12 @@ def share(
         label: initial_coefficients(len(members), sizes[label], init, generator)
         for label, members in chosen.items()
     }
-    installed = [_install(label, chosen[label], A, init) for label, A in mixes.items()]
+    taken = banks(net)
+    installed = []
+    for label, A in mixes.items():
+        members = chosen[label]
+        free = label if label not in taken else f"{label} {members[0].label}"
+        installed.append(_install(free, members, A, init))
     ForwardPass(installed).attach(net)
     return net
 

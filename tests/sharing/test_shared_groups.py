@@ -130,6 +130,22 @@ def test_names_are_those_of_the_model_that_is_asked():
     ss.fold(net)
 
 
+def test_a_group_keeps_its_label_when_more_is_shared_around_it():
+    net = nn.ModuleDict({"e": ss.share(linears(3), 1), "h": linears(2)})
+    before = ss.lsm(net)
+    ss.share(net)
+    assert ss.groups(net) == {
+        "Linear 4x4": ["e.0", "e.1", "e.2"],
+        "Linear 4x4 h.0": ["h.0", "h.1"],
+    }
+    assert torch.equal(ss.lsm(net)["Linear 4x4"], before["Linear 4x4"])
+
+
+def test_lists_without_labels_are_counted_on():
+    net = ss.share(ss.share(linears(), groups=[["0", "1"]]), {"group 1": 1}, groups=[["2", "3"]])
+    assert ss.groups(net) == {"group 1": ["0", "1"], "group 1 2": ["2", "3"]}
+
+
 def test_a_layer_that_has_left_keeps_its_name():
     net = ss.share(linears(), 2)
     del net[3]
