@@ -211,7 +211,7 @@ def _install(label: str, members: Sequence[Member], A: Tensor, init: str) -> Tem
     for rank, layout in ((4, torch.channels_last), (5, torch.channels_last_3d)):
         if weight.dim() == rank and not weight.is_contiguous():
             bank.to(memory_format=layout)
-    bank.requires_grad_(weight.requires_grad)
+    bank.requires_grad_(weight.requires_grad).train(first.module.training)
     first.module.add_module(f"{first.name}_bank", bank)
     for layer, member in enumerate(members):
         share_weight(member.module, member.name, bank, layer)

@@ -113,6 +113,15 @@ def test_mixed_anew_after_a_change(operations, x, change):
     assert not torch.allclose(after, before, atol=1e-3)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_a_bank_starts_in_the_mode_of_its_layers(x, training):
+    net = ss.share(nn.Sequential(*[nn.Conv2d(3, 3, 3) for _ in range(2)]).train(training))
+    with torch.no_grad():
+        net(x)
+    assert bank_of(net).training == training
+    assert (bank_of(net)._baked is None) == training
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_mixed_anew_in_another_dtype(x, dtype):
     net = shared()
