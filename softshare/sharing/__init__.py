@@ -41,9 +41,10 @@ def share(
     keeps its class as a base class and finds its weight in a `TemplateBank`, which is a submodule
     of the group's first layer. One matrix product per group and forward pass of `net` makes all
     weights; a layer called by itself mixes its own. With ``init="orthogonal"`` or ``"identity"``
-    the templates start at :math:`T = A^T W`: the weights stay as they are when k = L, become
-    their least-squares approximation when k < L, and templates of freshly drawn weights are
-    distributed like those. With other inits they start as the weights of the first k layers.
+    the templates start at :math:`T = A^T W`: the weights stay as they are when k = L (up to
+    rounding of the dtype, exactly with ``init="identity"``), become their least-squares
+    approximation when k < L, and templates of freshly drawn weights are distributed like those.
+    With other inits they start as the weights of the first k layers.
 
     Share once the weights are drawn or loaded, for a shared layer has none of its own to fill (what
     ``nn.init`` or ``copy_`` write into its weight is lost), and before the optimizer is made or the
@@ -200,6 +201,10 @@ def _template_counts(
 def _install(label: str, members: Sequence[Member], A: Tensor, init: str) -> TemplateBank:
     with torch.no_grad():
         W = torch.stack([m.parameter for m in members])  # (L, *shape)
+        if init == "orthogonal" and W.dtype == torch.float64:
+            A = A.double()
+            for _ in range(2):  # as drawn, A.T A = I in float32; each step squares the distance
+                A = (3 * A - A @ A.T @ A) / 2
         A = A.to(W.device, W.dtype)
         if init in ("orthogonal", "identity"):
             T = torch.tensordot(A.T, W, dims=1)  # (k, L) @ (L, n)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import softshare as ss
 from softshare.sharing.bank import TemplateBank
+from softshare.sharing.initialisation import initial_coefficients
 
 
 class Stack(nn.Module):
@@ -116,6 +117,30 @@ def test_as_many_templates_as_layers_keep_the_function(name, init):
     assert ss.share(net, groups=groups, init=init) is net
     assert len(banks(net)) >= 1
     torch.testing.assert_close(net(x), before, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("layers", [2, 6, 18])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("init", ["orthogonal", "identity"])
+def test_as_many_templates_as_layers_keep_the_weights_to_their_rounding(init, dtype, layers):
+    torch.manual_seed(0)
+    net = linears(layers, 9).to(dtype)
+    before = torch.stack([layer.weight.detach() for layer in net])
+    ss.share(net, init=init)
+    after = torch.stack([layer.weight.detach() for layer in net])
+    error = (after - before).abs().max() / before.abs().max()
+    assert error <= (10 * torch.finfo(dtype).eps if init == "orthogonal" else 0)
+
+
+def test_a_seed_draws_the_same_coefficients_in_every_precision():
+    def seeded():
+        return torch.Generator().manual_seed(0)
+
+    drawn = initial_coefficients(6, 4, generator=seeded())
+    for dtype in (torch.float32, torch.float64):
+        bank = banks(ss.share(linears(6).to(dtype), 4, generator=seeded()))[0]
+        torch.testing.assert_close(bank.coefficients.detach().float(), drawn)
+        assert dtype is torch.float64 or torch.equal(bank.coefficients, drawn)
 
 
 @pytest.mark.parametrize("name", MODELS)
