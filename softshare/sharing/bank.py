@@ -90,7 +90,8 @@ class TemplateBank(nn.Module):
     def open(self) -> None:
         """Mixes all weights for one forward pass; in eval without gradient, reuses the last.
 
-        The last are mixed anew when a parameter has changed. A change that leaves no trace in
+        The last are mixed anew when a parameter has changed, and always where parameters are in
+        memory that processes share. A change that leaves no trace in
         PyTorch's version counters (through ``.data``, or by a fused optimizer) is seen from the
         next ``eval()`` or forward pass with gradient on.
         """
@@ -123,8 +124,11 @@ class TemplateBank(nn.Module):
         state: list[tuple] = [(torch.is_inference_mode_enabled(),)]
         state += [(p.data_ptr(), p.stride(), p.dtype, p.device, p._version) for p in held]
         if self._baked is None or self._baked[0] != state:
+            weights = self.weights()
+            if any(type(w) is not Tensor for w in weights) or any(map(_in_shared_memory, held)):
+                return weights  # of a fake mode, or of parameters that others change unseen
             # the old storage is kept: memory that is freed could come back at the same address
-            self._baked = (state, [p.detach() for p in held], self.weights())
+            self._baked = (state, [p.detach() for p in held], weights)
         return self._baked[2]
 
     def _apply(self, fn: Callable, recurse: bool = True) -> TemplateBank:
@@ -140,6 +144,11 @@ class TemplateBank(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": None, "_baked": None}
+
+
+def _in_shared_memory(tensor: Tensor) -> bool:
+    """Whether another process could write into it; PyTorch says so of all that is on a GPU."""
+    return tensor.device.type == "cpu" and tensor.is_shared()
 
 
 def _same(tensor: Tensor) -> Tensor:

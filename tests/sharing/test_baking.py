@@ -6,6 +6,7 @@ import threading
 import pytest
 import torch
 from torch import nn
+from torch._subclasses import FakeTensor, FakeTensorMode
 from torch.func import functional_call, stack_module_state, vmap
 
 import softshare as ss
@@ -143,6 +144,38 @@ def test_a_move_lets_the_old_weights_go(x):
     assert bank_of(net)._baked is not None
     net.to("meta")
     assert bank_of(net)._baked is None
+
+
+def test_what_a_fake_mode_mixes_stays_in_it(x):
+    net = shared()
+    with torch.no_grad():
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            assert isinstance(net(torch.randn(2, 3, 5, 5)), FakeTensor)
+        y = net(x)
+    assert type(y) is torch.Tensor
+    torch.testing.assert_close(y, unbaked(net, x))
+
+
+def doubled(net):
+    in_place(net, None)
+
+
+@pytest.mark.parametrize("baked", [True, False])
+def test_what_another_process_writes_is_seen(x, baked):
+    net = shared()
+    with torch.no_grad():
+        if baked:
+            net(x)
+        for parameter in net.parameters():
+            parameter.share_memory_()
+        before = net(x)
+        process = torch.multiprocessing.get_context("spawn").Process(target=doubled, args=(net,))
+        process.start()
+        process.join()
+        after = net(x)
+    assert process.exitcode == 0
+    torch.testing.assert_close(after, unbaked(net, x))
+    assert not torch.allclose(after, before, atol=1e-3)
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit")
