@@ -10,8 +10,8 @@ from torch.nn.utils.parametrizations import weight_norm
 import softshare as ss
 
 
-def linears(n=4, size=4):
-    return nn.Sequential(*[nn.Linear(size, size) for _ in range(n)])
+def linears(n=4, size=4, dtype=None):
+    return nn.Sequential(*[nn.Linear(size, size, dtype=dtype) for _ in range(n)])
 
 
 def snapshot(net):
@@ -67,6 +67,10 @@ def normed():
 
 def tables(kind, **options):
     return lambda: nn.ModuleList([kind(5, 4, **options) for _ in range(2)])
+
+
+def whole():
+    return nn.Parameter(torch.ones(4, 4, dtype=torch.int32), requires_grad=False)
 
 
 def lazy():
@@ -141,6 +145,21 @@ REFUSED = {
         tables(nn.EmbeddingBag, sparse=True),
         {"groups": [["0", "1"]]},
         "'0' belongs to an EmbeddingBag with sparse=True.* build it with sparse=False",
+    ),
+    "complex": (
+        lambda: linears(dtype=torch.complex64),
+        {},
+        r"none that are free.* The weights of 0, 1, 2, 3 are no real numbers",
+    ),
+    "complex by name": (
+        lambda: linears(dtype=torch.complex64),
+        {"groups": [["0", "1"]]},
+        r"'0' is of torch\.complex64; .* real",
+    ),
+    "whole numbers": (
+        lambda: nn.ParameterList([whole(), whole()]),
+        {"groups": [["0", "1"]]},
+        r"'0' is of torch\.int32; .* real",
     ),
     "a scalar": (
         lambda: nn.ParameterList([torch.ones(()), torch.ones(())]),
@@ -218,6 +237,13 @@ def test_lazy_and_parametrised_layers_stay_out_of_the_found_groups():
     net = nn.Sequential(*linears(2), weight_norm(nn.Linear(4, 4)), nn.LazyLinear(4))
     assert ss.groups(net) == {"Linear 4x4": ["0", "1"]}
     assert ss.share(net, 1)(torch.ones(2, 4)).shape == (2, 4)
+
+
+def test_complex_layers_stay_out_of_the_found_groups():
+    net = nn.Sequential(*linears(2), *linears(2, dtype=torch.complex64))
+    assert ss.groups(net) == {"Linear 4x4": ["0", "1"]}
+    with pytest.raises(ValueError, match="Folding needs two or more"):
+        ss.fold(net[2:])
 
 
 def test_what_a_parametrised_weight_is_computed_from_can_be_shared():

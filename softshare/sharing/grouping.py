@@ -33,7 +33,7 @@ def find_groups(net: nn.Module) -> dict[str, list[Member]]:
 
     Layers stand in the order of ``named_modules``. Frozen layers and trained ones, or layers of
     different dtype or device, do not mix. A weight that the model uses in two places, that is
-    shared already, parametrised or lazy, is left out, as are groups of one.
+    shared already, parametrised, lazy or complex, is left out, as are groups of one.
     """
     own = getattr(net, "sharing_groups", None)
     if own is not None and not any("_slots" in m.__dict__ for m in net.modules()):
@@ -44,7 +44,7 @@ def find_groups(net: nn.Module) -> dict[str, list[Member]]:
         weight = module._parameters.get("weight")
         if weight is None or not isinstance(module, (_ConvNd, nn.Linear)):
             continue
-        if uses[id(weight)] == 1 and not isinstance(weight, Lazy):
+        if uses[id(weight)] == 1 and not isinstance(weight, Lazy) and weight.is_floating_point():
             kind = f"{type(module).__name__} {'x'.join(map(str, weight.shape))}"
             key = (kind, weight.requires_grad, weight.dtype, weight.device)
             found.setdefault(key, []).append(Member(path, module, "weight"))

@@ -74,6 +74,8 @@ def unshareable(module: nn.Module, name: str) -> str:
         )
     if isinstance(weight, Lazy):
         return f"belongs to a {kind}, which has no shape yet; run an example through it first."
+    if weight is not None and not weight.is_floating_point():
+        return f"is of {weight.dtype}; coefficients are real, and so are the weights that they mix."
     return "" if weight is None or weight.dim() else "is a single number; weights have axes."
 
 
@@ -98,13 +100,21 @@ def obstacles(net: nn.Module) -> str:
     """Of a model in which nothing is free: what its layers have instead of weights."""
     layers = [(p, m) for p, m in net.named_modules() if isinstance(m, (_ConvNd, nn.Linear))]
     computed = [path for path, m in layers if "weight" not in m._parameters]
-    lazy = [path for path, m in layers if isinstance(m._parameters.get("weight"), Lazy)]
+    held = {path: m._parameters.get("weight") for path, m in layers}
+    lazy = [path for path, weight in held.items() if isinstance(weight, Lazy)]
+    unreal = [
+        path
+        for path, weight in held.items()
+        if weight is not None and path not in lazy and not weight.is_floating_point()
+    ]
     said = ""
     if computed:
         said += (
             f" The weights of {listed(computed)} are computed, by a parametrization or a hook: "
             "remove it first, or name the parameters that they are computed from."
         )
+    if unreal:
+        said += f" The weights of {listed(unreal)} are no real numbers."
     if lazy:
         said += f" {listed(lazy)} have no shape yet: run an example through the model first."
     return said
