@@ -99,9 +99,9 @@ class FoldedModel(nn.Module):
 
         Args:
             path: of the file.
-            like: the architecture that was folded: a model of it, shared or not, which stays as
-                it is and whose numbers do not matter; a function that builds one; or a name that
-                `softshare.build` knows.
+            like: the architecture that was folded: a model of it, shared or not, also inside
+                DistributedDataParallel or torch.compile, which stays as it is and whose numbers
+                do not matter; a function that builds one; or a name that `softshare.build` knows.
 
         Returns:
             A folded model with the numbers of the file, on the device, of the dtypes and in the
@@ -115,7 +115,7 @@ class FoldedModel(nn.Module):
         """
         tensors, facts = read(Path(path), _FORMAT)
         model = build(like) if isinstance(like, str) else like
-        model = model if isinstance(model, nn.Module) else model()
+        model = unwrapped(model if isinstance(model, nn.Module) else model())
         check_names(model)
         net = unshare(model) if banks(model) else copy.deepcopy(model)
         report = Report.from_json(facts)
@@ -138,6 +138,14 @@ class FoldedModel(nn.Module):
     def _apply(self, fn: Callable, recurse: bool = True) -> FoldedModel:
         with _ties_kept(self):  # so would a move to a device of another kind, such as "meta"
             return super()._apply(fn, recurse)
+
+
+def unwrapped(net: nn.Module) -> nn.Module:
+    """What is inside DistributedDataParallel and torch.compile."""
+    if isinstance(net, nn.parallel.DistributedDataParallel):
+        return unwrapped(net.module)
+    inside = getattr(net, "_orig_mod", None)  # of torch.compile
+    return net if inside is None else unwrapped(inside)
 
 
 def check_names(net: nn.Module) -> None:

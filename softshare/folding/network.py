@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from softshare.folding import Folding, folding
-from softshare.folding.folded_model import FoldedModel, check_names, finish
+from softshare.folding.folded_model import FoldedModel, check_names, finish, unwrapped
 from softshare.folding.folded_weights import fold_group
 from softshare.folding.output_gap import gaps, measured, outputs_of, outputs_of_loops
 from softshare.folding.report import GroupReport, Report
@@ -69,9 +69,7 @@ def fold(
         >>> folded.report.gap < 1e-5
         True
     """
-    if isinstance(net, nn.parallel.DistributedDataParallel):
-        net = net.module
-    net = getattr(net, "_orig_mod", net)  # of torch.compile
+    net = unwrapped(net)
     refuse_folded(net)
     check_names(net)
     sources = _shared_sources(net) if banks(net) else _plain_sources(net)

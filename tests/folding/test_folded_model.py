@@ -6,7 +6,7 @@ import copy
 import io
 import pickle
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -432,10 +432,38 @@ def test_torch_fx_is_refused_where_it_would_compute_something_else():
         torch.fx.symbolic_trace(made)
 
 
-def test_what_torch_compile_wraps_is_folded():
+@pytest.fixture
+def one_process(tmp_path: Path) -> Iterator[None]:
+    """What DistributedDataParallel asks for."""
+    torch.distributed.init_process_group("gloo", f"file://{tmp_path}/s", rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+def compiled(net: nn.Module) -> nn.Module:
+    return torch.compile(net, backend="eager")
+
+
+PARALLEL = nn.parallel.DistributedDataParallel
+WRAPPED: dict[str, Callable[[nn.Module], nn.Module]] = {
+    "compiled": compiled,
+    "parallel": PARALLEL,
+    "compiled in parallel": lambda net: PARALLEL(compiled(net)),
+    "parallel, compiled": lambda net: compiled(PARALLEL(net)),
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
+def test_what_is_wrapped_is_folded_and_loaded(one_process, wrap, tmp_path):
     net, x = model("linear")
-    made = ss.fold(torch.compile(net, backend="eager"), 0.999, inputs=x)
+    wrapped = wrap(net)
+    made = ss.fold(wrapped, 0.999, inputs=x)
     assert type(made) is type(ss.fold(net, 0.999)) and made.report.gap < 1e-6
+    made.save(tmp_path / "a")
+    for like in (wrapped, lambda: wrapped):
+        back = FoldedModel.load(tmp_path / "a", like=like)
+        assert type(back) is type(made)
+        assert torch.equal(back(x), made(x))
 
 
 def test_channels_last_reaches_folded_weights():
