@@ -20,6 +20,7 @@ from softshare.sharing.bank import mix
 from softshare.sharing.grouping import Member, find_groups, resolve_groups
 from softshare.sharing.refusals import refuse_folded
 from softshare.sharing.shared_groups import layer_names
+from softshare.sharing.written_weights import refuse_written, stamps
 
 
 def fold(
@@ -55,8 +56,9 @@ def fold(
 
     Raises:
         ValueError: a threshold out of range; a model folded already, one without two weights of
-            equal shape, one that uses a name of `FoldedModel` for something of its own, or one
-            whose loops do not return what its tied layers do on `inputs`.
+            equal shape, one that uses a name of `FoldedModel` for something of its own, one with
+            layers that write their own weights in the pass over `inputs`, or one whose loops do
+            not return there what its tied layers do.
 
     Example:
         >>> import softshare as ss
@@ -80,8 +82,12 @@ def fold(
         )
     parts = {source.label: source.folding(threshold) for source in sources}
     plain = unshare(net) if banks(net) else copy.deepcopy(net)
-    arguments, before, why = measured(plain, inputs)
     members = resolve_groups(plain, {source.label: source.layers for source in sources})
+    held = [member for group in members.values() for member in group]
+    unwritten = stamps(member.parameter for member in held)
+    arguments, before, why = measured(plain, inputs)
+    written = stamps(member.parameter for member in held)
+    refuse_written([member.label for member in held], unwritten, written)
     if arguments is not None:  # what the tied network returns is wanted for the gaps alone
         for source in sources:
             source.tie(members[source.label], parts[source.label])

@@ -46,14 +46,22 @@ def share(
     approximation when k < L, and templates of freshly drawn weights are distributed like those.
     With other inits they start as the weights of the first k layers.
 
-    Share once the weights are drawn or loaded, for a shared layer has none of its own to fill (what
-    ``nn.init`` or ``copy_`` write into its weight is lost), and before the optimizer is made or the
-    model is wrapped in DistributedDataParallel, as both must see the templates: after
-    ``share(ddp.module)``, which cannot be noticed here, the processes drift apart. `unshare` a
-    model before it is quantised, and before layers are taken out or replaced, for a group's
-    templates go where its first layer goes. To freeze the weights of a group, call
-    ``softshare.sharing.banks(net)[label].requires_grad_(False)``; freezing the group's first layer
-    freezes them all too.
+    Share once weights are drawn or loaded and layers parametrised (``weight_norm``,
+    ``spectral_norm``), and before the optimizer is made or the model is wrapped in
+    DistributedDataParallel, as both must see the templates: after ``share(ddp.module)``, which
+    cannot be noticed here, the processes drift apart.
+
+    A shared layer has no weight of its own to fill: what ``nn.init``, ``copy_`` or its own forward
+    (a mask, a bound on the norm) write into it is lost. The first pass of `net` that is not
+    compiled refuses a forward that changes the weight; let ``torch.nn.utils.parametrize`` compute
+    such a weight, and share what it is computed from. ``functional_call`` takes tensors for
+    templates and coefficients; one for a shared weight is ignored, and refused with
+    ``strict=True``.
+
+    `unshare` a model before it is quantised or scripted (``torch.jit.script``), and before layers
+    are taken out or replaced, for a group's templates go where its first layer goes. To freeze the
+    weights of a group, call ``softshare.sharing.banks(net)[label].requires_grad_(False)``; freezing
+    the group's first layer freezes them all too.
 
     Args:
         net: any module; changed in place.

@@ -87,8 +87,8 @@ class TemplateBank(nn.Module):
                 stack.enter_context(torch.autograd.graph.saved_tensors_hooks(_same, _same))
             return self._mix(alone)[0]
 
-    def open(self) -> None:
-        """Mixes all weights for one forward pass; in eval without gradient, reuses the last.
+    def open(self) -> tuple[Tensor, ...]:
+        """All weights for one forward pass: mixed, or in eval without gradient the last again.
 
         The last are mixed anew when a parameter has changed, and always where parameters are in
         memory that processes share. A change that leaves no trace in
@@ -103,6 +103,7 @@ class TemplateBank(nn.Module):
             self._open = (0 if compiling else get_ident(), weights)
         else:
             self._open = (get_ident(), self._bake())
+        return self._open[1]
 
     def close(self) -> None:
         """Ends the forward pass that `open` began."""
