@@ -21,12 +21,13 @@ from softshare.model_file import fill, read, serialised
 from softshare.models import build
 from softshare.sharing import banks, unshare
 from softshare.sharing.grouping import resolve_groups
+from softshare.sharing.refusals import Folded
 
 _FORMAT = "softshare-folded-1"
 _NAMES = ("report", "save", "load", "to_onnx", "to_bytes", "metadata")
 
 
-class FoldedModel(nn.Module):
+class FoldedModel(Folded, nn.Module):
     """A model that `softshare.fold` made: of the model's own class, and of this one.
 
     Forward, attributes and methods are the model's, beside the names below, which a model that

@@ -151,7 +151,7 @@ def unshare(net: nn.Module) -> nn.Module:
     weights = {}
     for module in plain.modules():
         if isinstance(module, SharedWeights):
-            for name, (bank, layer) in module._slots.items():
+            for name, (bank, layer) in module._mixed.items():
                 weights[module, name] = bank.weight(layer), bank.templates.requires_grad
     for (module, name), (weight, trains) in weights.items():
         restore_weight(module, name, weight, trains)

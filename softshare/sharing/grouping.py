@@ -12,6 +12,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.parameter import UninitializedParameter as Lazy
 
 from softshare.sharing.refusals import unknown, unshareable
+from softshare.sharing.shared_weights import SharedWeights
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def find_groups(net: nn.Module) -> dict[str, list[Member]]:
     shared already, parametrised, lazy or complex, is left out, as are groups of one.
     """
     own = getattr(net, "sharing_groups", None)
-    if own is not None and not any("_slots" in m.__dict__ for m in net.modules()):
+    if own is not None and not any(isinstance(m, SharedWeights) for m in net.modules()):
         return resolve_groups(net, own())
     uses = _uses(net)
     found: dict[tuple, list[Member]] = {}
@@ -118,7 +119,7 @@ def _member(net: nn.Module, name: str) -> Member:
         module = modules.get(path)
         if module is None or attribute not in module._parameters:
             continue
-        if attribute in module.__dict__.get("_slots", ()):
+        if isinstance(module, SharedWeights) and attribute in module._mixed:
             raise ValueError(f"{name!r} is shared already; unshare() the model to regroup it.")
         if reason := unshareable(module, attribute):
             raise ValueError(f"{name!r} {reason}")

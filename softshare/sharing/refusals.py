@@ -14,10 +14,13 @@ _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 FOLDED = "This model is folded already; take the one that it was made from."
 
 
+class Folded:
+    """Marks what `softshare.fold` made: folding is built upon sharing, and not seen from here."""
+
+
 def is_folded(net: nn.Module) -> bool:
     """Whether `softshare.fold` made a model, or a part of it."""
-    # by name: folding is built upon sharing, and cannot be imported here
-    return any(c.__name__ == "FoldedModel" for m in net.modules() for c in type(m).__mro__)
+    return any(isinstance(module, Folded) for module in net.modules())
 
 
 def refuse_folded(net: nn.Module) -> None:

@@ -22,23 +22,25 @@ class SharedWeights:
     """
 
     _plain: type
-    _slots: dict[str, tuple[TemplateBank, int]]
+    _mixed: dict[str, tuple[TemplateBank, int]]
 
 
 def share_weight(module: nn.Module, name: str, bank: TemplateBank, layer: int) -> None:
     """Makes the weight `name` of a module that of a layer of a bank, in place."""
-    slots = {**module.__dict__.get("_slots", {}), name: (bank, layer)}
-    base = module._plain if isinstance(module, SharedWeights) else type(module)
-    module.__dict__["_slots"] = slots
+    base: type = type(module)
+    mixed = {name: (bank, layer)}
+    if isinstance(module, SharedWeights):
+        base, mixed = module._plain, module._mixed | mixed
+    module.__dict__["_mixed"] = mixed
     module._parameters[name] = None  # keeps the parameter's place for unshare()
-    module.__class__ = _shared_class(base, tuple(sorted(slots)))
+    module.__class__ = _shared_class(base, tuple(sorted(mixed)))
 
 
 def restore_weight(module: nn.Module, name: str, weight: Tensor, trains: bool) -> None:
     """Gives a module its class back, and `weight` as an ordinary parameter."""
     if isinstance(module, SharedWeights):
         module.__class__ = module._plain
-        del module.__dict__["_slots"]
+        del module.__dict__["_mixed"]
     module._modules.pop(f"{name}_bank", None)
     module._parameters[name] = nn.Parameter(weight.detach().clone(), requires_grad=trains)
 
@@ -47,7 +49,7 @@ def shared_weights(net: nn.Module) -> Iterator[tuple[str, TemplateBank, int]]:
     """Name in `net`, bank and layer of each of its mixed weights."""
     for path, module in net.named_modules():
         if isinstance(module, SharedWeights):
-            for name, (bank, layer) in module._slots.items():
+            for name, (bank, layer) in module._mixed.items():
                 full = f"{path}.{name}" if path else name
                 yield path if path and name == "weight" else full, bank, layer
 
@@ -102,7 +104,7 @@ def _shared_class(plain: type, names: tuple[str, ...]) -> type:
 
 def _generated(name: str) -> property:
     def weight(self: Any) -> Tensor:
-        bank, layer = self._slots[name]
+        bank, layer = self._mixed[name]
         return bank.weight(layer)
 
     return property(weight)

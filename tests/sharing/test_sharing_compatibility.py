@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 import softshare as ss
 from softshare.models.path_network import PathNetwork
 from softshare.sharing.bank import TemplateBank
+from softshare.sharing.refusals import is_folded
 
 
 class Encoder(nn.TransformerEncoder):
@@ -453,3 +454,23 @@ def test_on_the_meta_device():
     net.to_empty(device="cpu")
     net.load_state_dict(ss.share(PathNetwork(4, 8), 2).state_dict())
     assert net(torch.randn(2, 2, 6, 6)).isfinite().all()
+
+
+def test_a_model_may_use_our_private_names_for_its_own():
+    """What is shared or folded is told by its type."""
+
+    class FoldedModel(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = (nn.Linear(4, 4) for _ in "abc")
+            self._slots = self._mixed = ("of", "my", "own")
+
+        def sharing_groups(self):
+            return {"mine": ["a", "b"]}
+
+        def forward(self, x):
+            return self.c(self.b(self.a(x)))
+
+    net = ss.share(FoldedModel(), 2)
+    assert ss.groups(net) == {"mine": ["a", "b"]}
+    assert not is_folded(net)
