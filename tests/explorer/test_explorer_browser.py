@@ -300,7 +300,7 @@ def test_each_control_has_a_name_for_those_who_do_not_see_it(
     ]
     assert [name for role, name in named if role == "slider"] == ["threshold"] * 2
     boxes = [name.strip() for role, name in named if role in ("combobox", "popupbutton")]
-    assert boxes == ["group", "after epoch"] * 2
+    assert boxes == ["group", "after epoch", "group", "moment"]  # of a run, and of a model
     pictures = [name for role, name in named if role in ("image", "img")]
     assert len(pictures) == 6 and all(pictures)
 
