@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import shlex
 import statistics
 import time
@@ -16,6 +15,7 @@ import torch
 from ceilings import copy_rate, matrix_product
 from timing import in_turn, quartiles, ratios
 
+from softshare.commands.flags import count
 from softshare.paths import data_root
 from softshare.records.origin import origin
 from softshare.results import speed
@@ -29,8 +29,8 @@ def arguments(description: str | None, repeats: int = 7) -> argparse.ArgumentPar
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=description, formatter_class=form)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=_count, default=0, help="of the CPU; default PyTorch's")
-    parser.add_argument("--repeats", type=_count, default=repeats, help="rounds of timings")
+    parser.add_argument("--threads", type=count, default=0, help="of the CPU; default PyTorch's")
+    parser.add_argument("--repeats", type=count, default=repeats, help="rounds of timings")
     parser.add_argument("--quick", action="store_true", help="small sizes: does it run at all?")
     parser.add_argument(
         "--out",
@@ -47,12 +47,6 @@ def arguments(description: str | None, repeats: int = 7) -> argparse.ArgumentPar
     return parser
 
 
-def _count(text: str) -> int:
-    if not re.fullmatch(r"[1-9]\d{0,3}", text):
-        raise argparse.ArgumentTypeError(f"takes a whole number from 1 up; got {text!r}")
-    return int(text)
-
-
 class Benchmark:
     """What the cases of one benchmark have in common.
 
@@ -65,9 +59,10 @@ class Benchmark:
         self.options = options = parser.parse_args()
         self.name = Path(file).stem
         try:
-            self.device, self.quick = device_for(options.device), options.quick
+            self.device = device_for(options.device)
         except ValueError as error:
             parser.error(str(error))
+        self.quick = options.quick
         self.until = time.monotonic() + options.within
         self.repeats = min(options.repeats, 2) if self.quick else options.repeats
         if options.threads:

@@ -214,8 +214,8 @@ def test_wrong_words_are_refused(runner: Any, words: list[str], said: str) -> No
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--repeats", "0"], "takes a whole number from 1 up; got '0'"),
-        (["--threads", "-1"], "takes a whole number from 1 up; got '-1'"),
+        (["--repeats", "0"], "takes a whole number from 1 to 999; got '0'"),
+        (["--threads", "-1"], "takes a whole number from 1 to 999; got '-1'"),
         (["--device", "gpu"], "A device is cpu, cuda or cuda:N; got 'gpu'"),
         (["--device", "cuda:99"], "There is no cuda:99 here"),
     ],

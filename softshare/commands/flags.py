@@ -32,6 +32,18 @@ def add_runs(parser: Any) -> None:
     parser.add_argument("--runs", type=Path, metavar="DIR", help=text)
 
 
+def count(text: str) -> int:
+    """A whole number that somebody may want so many of.
+
+    Example:
+        >>> count("12")
+        12
+    """
+    if not re.fullmatch(r"[1-9]\d{0,2}", text):
+        raise argparse.ArgumentTypeError(f"takes a whole number from 1 to 999; got {text!r}")
+    return int(text)
+
+
 def _fractions(text: str) -> tuple[float, ...]:
     try:
         return () if text in ("", "none") else tuple(float(part) for part in text.split(","))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from softshare.commands import queue_work
-from softshare.commands.flags import add_runs
+from softshare.commands.flags import add_runs, count
 from softshare.recipe import PROFILES
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
@@ -56,7 +56,7 @@ def queue_parser(adding: Any) -> argparse.ArgumentParser:
     where.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N; CUDA if there is one")
     where.add_argument(
         "--workers",
-        type=_count,
+        type=count,
         metavar="N",
         help=(
             "runs at once, at most; default by cores, and on a GPU by the sizes of the networks, "
@@ -112,9 +112,3 @@ def duration(text: str) -> float:
             f"takes a time from 1s to 30 days, such as 90s, 25m or 1h30m; got {text!r}"
         )
     return seconds
-
-
-def _count(text: str) -> int:
-    if not re.fullmatch(r"[1-9]\d{0,2}", text):
-        raise argparse.ArgumentTypeError(f"takes a whole number from 1 to 999; got {text!r}")
-    return int(text)

@@ -65,26 +65,25 @@ def figures() -> pd.DataFrame:
             others = [r for r in runs if r.recipe.tune or varied(r.recipe)]
             shown = [r for r in runs if r.recipe.model in models and r not in others]
             lines.append(
-                {
-                    "figure": about["title"]["source"],
-                    "title": about["title"]["value"],
-                    "state": _state(own, shown),
-                    "runs": len(shown),
-                    "stand-ins": sum(_stands_in(run, own) for run in runs if run not in shown),
-                }
+                _figure(about["title"]["source"], about["title"]["value"], own, shown, runs)
             )
     own = [for_profile(row["model"], **row["options"]) for row in rows()]
-    shown = [run for run in runs if variant(run)]
-    lines.append(
-        {
-            "figure": "Appendix B",
-            "title": TITLE,
-            "state": _state(own, shown),
-            "runs": len(shown),
-            "stand-ins": 0,  # any width is a run of its own
-        }
-    )
+    full = {recipe.model for recipe in own}  # of the paper's width
+    shown = [run for run in runs if variant(run) and run.recipe.model in full]
+    lines.append(_figure("Appendix B", TITLE, own, shown, runs))
     return pd.DataFrame(lines)
+
+
+def _figure(
+    source: str, title: str, own: list[Recipe], shown: list[Run], runs: list[Run]
+) -> dict[str, Any]:
+    return {
+        "figure": source,
+        "title": title,
+        "state": _state(own, shown),
+        "runs": len(shown),
+        "stand-ins": sum(_stands_in(run, own) for run in runs if run not in shown),
+    }
 
 
 def _number(
@@ -115,7 +114,7 @@ def _number(
 def _stands_in(run: Run, own: list[Recipe]) -> bool:
     """Whether a run trains one of the networks at another width, on a copy of its own set."""
     return any(
-        stands_in(run.recipe, {"model": recipe.model, "options": {}})
+        stands_in(run.recipe, {"model": recipe.model, "options": recipe.own()})
         and run.data["name"].partition("-")[0] == recipe.data
         for recipe in own
     )

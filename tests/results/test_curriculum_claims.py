@@ -81,7 +81,7 @@ def test_each_comparison_shows_how_often_chance_would_part_alike_networks(
 ) -> None:
     *told, by, _ = sentences(make(AS_THE_PAPER, apart=0.5))
     shown = [float(p) for line in told for p in re.findall(r"\(p = ([\d.e-]+)\)", line)]
-    assert len(shown) == 6 and "there are 6 here" in by
+    assert len(shown) == 6 and "that there are several is not corrected for" in by
     assert all(0.05 < p <= 1 for p in shown)
     student = 2 * t.sf(0.3 / (0.5 * math.sqrt(2 / 3)), df=4)  # SCNN's 0.7 against CNN's 0.4
     assert shown[0] == pytest.approx(student, rel=0.05)

@@ -180,7 +180,11 @@ def test_appendix_b_counts_its_variants_and_figures_do_not(
     recorded: list[Run], make_run: Make
 ) -> None:
     assert state("Appendix B") == ("not attempted", 0)
-    recorded += [make_run(for_profile("swrn-28-1", "digits", "smoke", init="normal"))]
+    narrow = for_profile("swrn-28-1", "digits", "smoke", init="normal")
+    recorded += [make_run(narrow), make_run(replace(narrow, data="cifar10-jpeg"))]
+    assert state("Appendix B") == ("not attempted", 0)
+    assert status.figures()["stand-ins"].tolist()[-1] == 1, "that on a copy of its own set"
+    recorded += [make_run(for_profile("swrn-28-4", "digits", "smoke", init="normal"))]
     assert state("Appendix B") == ("recorded at profile smoke: not comparable", 1)
     recorded += [make_run(for_profile("swrn-28-4", coefficients="unit", seed=2))]
     assert state("Appendix B") == ("recorded at the paper's settings for 1 of 9 networks", 2)
