@@ -45,14 +45,14 @@ def table(runs: Sequence[Run], figure: str) -> pd.DataFrame:
     asked = claims(figure)
     model, data = (value(f"figures/{figure}/{name}") for name in ("model", "data"))
     for claim in asked:
-        paper = (f"{label(Recipe(model))}, {data}, the paper's", claim.how, "", "")
+        paper = (f"{label(Recipe(model))} ({data}, the paper's)", claim.how, "", "")
         lines.append((*paper, "", claim.layers, str(claim.program), claim.points, ""))
         for run in (run for run in runs if run.coefficients):
             state, layers = folded(run, claim), depth(run)
             costs = [_points(run, state, end) for end in ("", AGAIN)]
             lines.append(
                 (
-                    *(f"{label(run)}, {run.data['name']}, seed {run.seed}", claim.how),
+                    *(f"{label(run)} ({_trained(run)}, seed {run.seed})", claim.how),
                     _cut(state.threshold) if state.tied else "nothing tied",
                     *(f"{level:.3f}" for level in (chance_of(run), drift.greatest(run))),
                     f"{layers} → {layers - state.tied}",
@@ -78,10 +78,7 @@ def _sentence(runs: Sequence[Run], claim: Claim) -> str:
     layers, level = depth(run), chance_of(run)
     states = [folded(run, claim) for run in runs]
     many = f"seed {run.seed}" if n == 1 else f"{n} seeds"
-    text = (
-        f"{label(run)} ({run.data['name']}, {run.recipe.total_epochs} epochs, {many}), folded "
-        f"{claim.how}: "
-    )
+    text = f"{label(run)} ({_trained(run)}, {many}), folded {claim.how}: "
     if not any(state.tied for state in states):
         return f"{text}no two layers are that alike (chance level {level:.2f})."
     low = sum(state.threshold <= level + 1e-6 for state in states)
@@ -103,6 +100,10 @@ def _sentence(runs: Sequence[Run], claim: Claim) -> str:
         f"{text}{plain} points where the paper has {claim.points}, {again} with batch statistics "
         "estimated anew."
     )
+
+
+def _trained(run: Run) -> str:
+    return f"{run.data['name']}, {run.recipe.total_epochs} epochs"
 
 
 def _cut(threshold: float) -> str:

@@ -66,7 +66,7 @@ def nested(soft_run: Callable[..., Run]) -> Run:
 
 
 def ours(found: Any) -> Any:
-    return found[found["network"].str.startswith("SWRN 40-1-8, cifar10, seed 0")].to_dict("records")
+    return found[found["network"].str.startswith("SWRN 40-1-8 (cifar10")].to_dict("records")
 
 
 def test_at_the_papers_similarity_its_loops_are_found(nested: Run) -> None:
@@ -84,13 +84,20 @@ def test_at_the_papers_similarity_its_loops_are_found(nested: Run) -> None:
 
 def test_the_papers_own_lines_are_its_numbers() -> None:
     found = table([], "figure6")
-    assert list(found["network"]) == ["SWRN 40-8-8, cifar10, the paper's"] * 2
+    assert list(found["network"]) == ["SWRN 40-8-8 (cifar10, the paper's)"] * 2
     layers = (value(f"figures/figure6/{name}") for name in ("layers", "folded_layers"))
     assert set(found["layers"]) == {" → ".join(map(str, layers))}
     (line,) = table([], "figure4").to_dict("records")
-    assert line["network"] == "SWRN 28-10-4, cifar10, the paper's"
+    assert line["network"] == "SWRN 28-10-4 (cifar10, the paper's)"
     assert line["stage 2 runs"] == f"{value('figures/figure4/stage2_iterations')}×(1 2)"
     assert float(line["cost"]) == value("text/fold_stage2_error_increase")
+
+
+def test_lines_of_one_network_are_told_apart(nested: Run) -> None:
+    longer = replace(nested, recipe=replace(nested.recipe, epochs=nested.recipe.epochs + 1))
+    other = replace(nested, recipe=replace(nested.recipe, seed=1))
+    found = table([nested, longer, other], "figure6")
+    assert not found.duplicated(["network", "folded"]).any()
 
 
 @pytest.mark.parametrize(("rows", "same"), [([0, 1, 0, 1, 0, 1], 1), ([0, 0, 0, 1, 1, 1], 0)])
