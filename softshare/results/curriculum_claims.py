@@ -72,21 +72,30 @@ def verdict(ahead: Sequence[float], behind: Sequence[float]) -> str:
     return "seen" if statistics.mean(ahead) > statistics.mean(behind) else "the opposite"
 
 
-def sentences(runs: Sequence[Run]) -> list[str]:
+def conclusions(runs: Sequence[Run]) -> list[str]:
     """A sentence for each claim: in ours it is seen, the opposite is, or neither can be told.
+
+    Args:
+        runs: runs of the task, trained alike.
+    """
+    metric = steadiest(runs)
+    curves: dict[str, list[Curve]] = {}
+    for run in runs:
+        curves.setdefault(run.recipe.model, []).append(by_phase(run, metric))
+    return [_sentence(name, curves) for name in _CLAIMS]
+
+
+def sentences(runs: Sequence[Run]) -> list[str]:
+    """The conclusions on the figure, and how they were reached.
 
     Args:
         runs: runs of the task, trained alike.
     """
     if not runs:
         return ["No run of the shortest-path task is recorded yet."]
-    metric = steadiest(runs)
-    curves: dict[str, list[Curve]] = {}
-    for run in runs:
-        curves.setdefault(run.recipe.model, []).append(by_phase(run, metric))
-    by = "F1" if metric == "f1" else f"F1, {ANEW},"
+    by = "F1" if steadiest(runs) == "f1" else f"F1, {ANEW},"
     lines = [
-        *(_sentence(name, curves) for name in _CLAIMS),
+        *conclusions(runs),
         f"All by {by} as mean ± standard deviation over n seeds. *Seen* and *the opposite* are "
         f"what Welch's t-test tells apart at {LEVEL}: of networks that are alike, one comparison "
         f"in {round(1 / LEVEL)} by chance; that there are several is not corrected for.",

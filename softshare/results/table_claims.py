@@ -45,8 +45,19 @@ CLAIMS = {
 }
 
 
+def conclusions(pairs: pd.DataFrame, table: str, where: str = "Here") -> list[str]:
+    """A sentence for each claim of a table: what our pairs say of it.
+
+    Args:
+        pairs: rows of `softshare.results.findings.contrasts`.
+        table: ``table1`` to ``table4``.
+        where: how our side of each sentence begins.
+    """
+    return [f"The paper: {claim.words}. {where} {_found(claim, pairs)}" for claim in CLAIMS[table]]
+
+
 def table_sentences(runs: Sequence[Run], table: str) -> list[str]:
-    """A conclusion for each claim of a table, what chance makes of them, and each pair.
+    """The conclusions on a table, what chance makes of them, and each pair.
 
     Demonstrations, at ``smoke``, are left out where any other pair has been trained alike.
 
@@ -64,9 +75,7 @@ def table_sentences(runs: Sequence[Run], table: str) -> list[str]:
     results = pairs[pairs["profile"] != "smoke"]
     counted = pairs if results.empty else results
     where = "Here, in demonstrations alone," if results.empty else "Here"
-    lines = [
-        f"The paper: {claim.words}. {where} {_found(claim, counted)}" for claim in CLAIMS[table]
-    ]
+    lines = conclusions(counted, table, where)
     left = len(pairs) - len(counted)
     told = f"; the table above has {left} more, demonstrations that do not count" if left else ""
     lines.append(

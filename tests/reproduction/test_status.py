@@ -12,7 +12,7 @@ import pytest
 from softshare import paper
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
-from softshare.results import status
+from softshare.reproduction import status
 
 Make = Callable[..., Run]
 

@@ -1,0 +1,51 @@
+"""Where the whole reproduction stands: what a reader wants to know first."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from softshare import paper
+from softshare.recipe import PROFILES
+from softshare.records import load_runs
+from softshare.records.provenance import plural
+from softshare.reproduction.collection import reproduce
+from softshare.reproduction.status import tables
+from softshare.results import curriculum_claims, table_claims
+
+
+def extent() -> list[str]:
+    """How much is recorded: trained networks by profile, and numbers of the paper by verdict.
+
+    Example:
+        >>> extent()[1].startswith("Of the")
+        True
+    """
+    profiles = Counter(run.profile for run in load_runs())
+    verdicts = Counter(tables()["verdict"])
+    trained = ", ".join(f"{profiles[name]} at profile {name}" for name in PROFILES)
+    judged = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
+    return [
+        f"{plural(profiles.total(), 'trained network')} recorded: {trained}.",
+        f"Of the {verdicts.total()} numbers in the paper's tables whose networks this project "
+        f"builds: {judged}.",
+    ]
+
+
+def conclusions() -> list[str]:
+    """What the records say so far of each claim of a table or of Figure 5, demonstrations apart.
+
+    Example:
+        >>> all(". The paper: " in line for line in conclusions())
+        True
+    """
+    found: dict[str, list[str]] = {}
+    for name in table_claims.CLAIMS:
+        pairs = reproduce(name, train=False).contrasts()
+        pairs = pairs[pairs["profile"] != "smoke"]
+        if len(pairs):
+            source = paper.load()["tables"][name]["source"]
+            found[source] = table_claims.conclusions(pairs, name)
+    runs = [run for run in reproduce("figure5", train=False).best() if run.profile != "smoke"]
+    if runs:
+        found[paper.fact("figures/figure5/title").source] = curriculum_claims.conclusions(runs)
+    return [f"{source}. {line}" for source, lines in found.items() for line in lines]
