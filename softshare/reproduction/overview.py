@@ -21,6 +21,7 @@ _MEANING = {
     "smoke": "narrow networks on a toy set for a few epochs: a demonstration that everything "
     "runs, not a result",
 }
+_SPREAD = "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
 _WHERE_ANY = ("GPU days", "error", "settings")  # columns that few tables fill
 
 
@@ -89,7 +90,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
     printed = table["paper"].notna()
     ours = [
-        "" if not n else f"{mean:.2f}" + (f" ± {std:.2f}" if n > 1 else "")
+        "" if not n else f"{mean:.2f}" + (f"{_SPREAD}{std:.2f}" if n > 1 else "")
         for mean, std, n in zip(table["ours"], table["spread"], table["n"], strict=True)
     ]
     days = table["gpu_days"]

@@ -27,9 +27,9 @@ def test_neither_variants_nor_profiles_are_averaged(make_run: Callable[..., Run]
     table = Reproduction("table1", runs).summary()
     lines = table[table["n"] > 0]
     assert lines[["trained on", "profile", "ours (%)", "n"]].to_numpy().tolist() == [
-        ["cifar10", "paper", "4.50 ± 0.71", 2],
-        ["cifar10-jpeg", "paper", "8.25 ± 0.35", 2],
-        ["cifar10", "fast", "6.10 ± 0.14", 2],
+        ["cifar10", "paper", "4.50\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.71", 2],
+        ["cifar10-jpeg", "paper", "8.25\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.35", 2],
+        ["cifar10", "fast", "6.10\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}0.14", 2],
         ["cifar10-jpeg", "fast", "9.00", 1],
     ]
     assert set(lines["model"]) == {"WRN 28-10"} and set(lines["paper (%)"]) == {"4.00"}
