@@ -34,8 +34,10 @@ def extent() -> list[str]:
 def conclusions() -> list[str]:
     """What the records say so far of each claim of a table or of Figure 5, demonstrations apart.
 
+    With what it takes to conclude it.
+
     Example:
-        >>> all(". The paper: " in line for line in conclusions())
+        >>> any(". The paper: " in line for line in conclusions())
         True
     """
     found: dict[str, list[str]] = {}
@@ -44,8 +46,8 @@ def conclusions() -> list[str]:
         pairs = pairs[pairs["profile"] != "smoke"]
         if len(pairs):
             source = paper.load()["tables"][name]["source"]
-            found[source] = table_claims.conclusions(pairs, name)
+            found[source] = [*table_claims.conclusions(pairs, name), table_claims.RULE]
     runs = [run for run in reproduce("figure5", train=False).best() if run.profile != "smoke"]
     if runs:
-        found[paper.fact("figures/figure5/title").source] = curriculum_claims.conclusions(runs)
+        found[paper.fact("figures/figure5/title").source] = curriculum_claims.sentences(runs)
     return [f"{source}. {line}" for source, lines in found.items() for line in lines]

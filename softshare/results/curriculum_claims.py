@@ -11,6 +11,7 @@ from softshare.records import Run
 from softshare.records.naming import label
 from softshare.records.provenance import plural
 from softshare.results.curriculum import ANEW, by_phase, spread, steadiest
+from softshare.results.difference import BY_CHANCE, LEVEL, welch
 
 Curve = list[list[float]]
 """F1 after each epoch of each phase."""
@@ -34,23 +35,10 @@ _CLAIMS = {  # by their names in data/paper.json, which says of which two networ
         [_AFTER_ONE, "at the end of the last phase"],
     ),
 }
-LEVEL = 0.05
-
-
-def chance(ahead: Sequence[float], behind: Sequence[float]) -> float:
-    """How often alike means would lie as far apart: p of Welch's t-test, two-sided.
-
-    Example:
-        >>> round(chance([0.8, 0.9], [0.1, 0.2]), 3)
-        0.01
-    """
-    from scipy.stats import ttest_ind
-
-    return float(ttest_ind(ahead, behind, equal_var=False).pvalue)
 
 
 def verdict(ahead: Sequence[float], behind: Sequence[float]) -> str:
-    """Whether the means of two samples differ, by `chance` at `LEVEL`.
+    """Whether the means of two samples differ, by Welch's t-test at `LEVEL`.
 
     Of two or three seeds it takes more than two standard errors, as their spread itself is known
     roughly.
@@ -67,38 +55,29 @@ def verdict(ahead: Sequence[float], behind: Sequence[float]) -> str:
     """
     if min(len(ahead), len(behind)) < 2:
         return "not judged, as one run has no spread"
-    if chance(ahead, behind) > LEVEL:
+    if welch(ahead, behind) >= LEVEL:
         return "not told apart"
     return "seen" if statistics.mean(ahead) > statistics.mean(behind) else "the opposite"
 
 
-def conclusions(runs: Sequence[Run]) -> list[str]:
-    """A sentence for each claim: in ours it is seen, the opposite is, or neither can be told.
-
-    Args:
-        runs: runs of the task, trained alike.
-    """
-    metric = steadiest(runs)
-    curves: dict[str, list[Curve]] = {}
-    for run in runs:
-        curves.setdefault(run.recipe.model, []).append(by_phase(run, metric))
-    return [_sentence(name, curves) for name in _CLAIMS]
-
-
 def sentences(runs: Sequence[Run]) -> list[str]:
-    """The conclusions on the figure, and how they were reached.
+    """A sentence for each claim: in ours it is seen, the opposite is, or neither can be told.
 
     Args:
         runs: runs of the task, trained alike.
     """
     if not runs:
         return ["No run of the shortest-path task is recorded yet."]
-    by = "F1" if steadiest(runs) == "f1" else f"F1, {ANEW},"
+    metric = steadiest(runs)
+    curves: dict[str, list[Curve]] = {}
+    for run in runs:
+        curves.setdefault(run.recipe.model, []).append(by_phase(run, metric))
+    by = "F1" if metric == "f1" else f"F1, {ANEW},"
     lines = [
-        *conclusions(runs),
+        *(_sentence(name, curves) for name in _CLAIMS),
         f"All by {by} as mean ± standard deviation over n seeds. *Seen* and *the opposite* are "
         f"what Welch's t-test tells apart at {LEVEL}: of networks that are alike, one comparison "
-        f"in {round(1 / LEVEL)} by chance; that there are several is not corrected for.",
+        f"in {BY_CHANCE} by chance; that there are several is not corrected for.",
     ]
     epochs = paper.value("settings/shortest_paths/epochs")
     if any(run.recipe.epochs != epochs for run in runs):
@@ -128,5 +107,5 @@ def _sentence(name: str, curves: dict[str, list[Curve]]) -> str:
             f"(n = {len(behind)}), **{verdict(ahead, behind)}**"
         )
         if min(len(ahead), len(behind)) > 1:
-            parts[-1] += f" (p = {chance(ahead, behind):.2g})"
+            parts[-1] += f" (p = {welch(ahead, behind):.2g})"
     return text + ("; ".join(parts) or "no second phase") + "."

@@ -5,42 +5,83 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from softshare.records import Run
 
-ERRORS = 2  # standard errors beyond which two networks are told apart
-BY_CHANCE = round(1 / math.erfc(ERRORS / math.sqrt(2)))  # one comparison in so many
+LEVEL = 0.05  # of chance below which two networks are told apart
+BY_CHANCE = round(1 / LEVEL)  # one comparison of alike networks in so many
 
 
-def difference(ours: Sequence[Run], others: Sequence[Run]) -> float:
-    """The difference of the mean errors in points, negative where ours is the lower."""
-    means = [statistics.fmean(run.test_error for run in runs) for runs in (ours, others)]
-    return means[0] - means[1]
+@dataclass(frozen=True)
+class Difference:
+    """By how much two networks' mean errors lie apart.
 
-
-def uncertainty(ours: Sequence[Run], others: Sequence[Run]) -> float:
-    r"""The standard error of `difference`, of the seeds and of drawing N test images together.
-
-    .. math:: \sqrt{s_1^2 / n_1 + s_2^2 / n_2 + 100^2 (p_1 q_1 + p_2 q_2) / N}
-
-    With p the error as a share, q = 1 - p, and s the standard deviation over n seeds. It takes
-    what both share, the test images, for drawn apart, and so is on the safe side; of a network
-    that was trained once the seed's part is unknown and left out, which is not.
-    """
-    pairs = [[run.test_error for run in runs] for runs in (ours, others)]
-    seeds = sum(statistics.variance(errors) / len(errors) for errors in pairs if len(errors) > 1)
-    means = [statistics.fmean(errors) for errors in pairs]
-    images = sum(mean * (100 - mean) for mean in means) / ours[0].data["test"]
-    return math.sqrt(seeds + images)
-
-
-def seen(difference: float, uncertainty: float) -> str:
-    """What a difference of errors says: beyond two standard errors, better or worse.
+    Attributes:
+        points: the difference, negative where the first errs less.
+        error: its standard error.
+        p: how often networks that are alike would lie as far apart.
 
     Example:
-        >>> seen(1.0, 0.4), seen(-1.0, 0.4), seen(0.5, 0.4)
-        ('worse', 'better', 'not told apart')
+        >>> print(Difference(-1.5, 0.4, 0.001), Difference(-1.5, 0.4, 0.001).seen)
+        -1.50 ± 0.40 points better
     """
-    if abs(difference) <= ERRORS * uncertainty:
-        return "not told apart"
-    return "worse" if difference > 0 else "better"
+
+    points: float
+    error: float
+    p: float
+
+    @property
+    def seen(self) -> str:
+        """``better`` or ``worse`` where p is below `LEVEL`, else ``not told apart``."""
+        if not self.p < LEVEL:
+            return "not told apart"
+        return "worse" if self.points > 0 else "better"
+
+    def __str__(self) -> str:
+        return f"{self.points:+.2f} ± {self.error:.2f} points"
+
+
+def difference(ours: Sequence[Run], others: Sequence[Run]) -> Difference:
+    r"""The difference of two networks that were trained alike and tested on the same images.
+
+    With several seeds of both, the seeds decide, by `welch`: the images are the same ones. With
+    one of either, nothing is known of what a seed does, and drawing N test images for each
+    network anew, with p the error as a share and q = 1 - p, stands in for it beside what is known,
+
+    .. math:: s_1^2 / n_1 + s_2^2 / n_2 + 100^2 (p_1 q_1 + p_2 q_2) / N
+
+    the square of the standard error, s being the standard deviation over n seeds, 0 of one.
+    """
+    pairs = [[run.test_error for run in runs] for runs in (ours, others)]
+    means = [statistics.fmean(errors) for errors in pairs]
+    points = means[0] - means[1]
+    seeds = sum(statistics.variance(errors) / len(errors) for errors in pairs if len(errors) > 1)
+    if min(map(len, pairs)) > 1:
+        return Difference(points, math.sqrt(seeds), welch(*pairs))
+    images = sum(mean * (100 - mean) for mean in means) / ours[0].data["test"]
+    error = math.sqrt(seeds + images)
+    return Difference(points, error, math.erfc(abs(points) / error / math.sqrt(2)) if error else 1)
+
+
+def welch(one: Sequence[float], other: Sequence[float]) -> float:
+    """How often alike means would lie as far apart: p of Welch's t-test, two-sided.
+
+    Args:
+        one: two values or more.
+        other: likewise.
+
+    Example:
+        >>> round(welch([0.8, 0.9], [0.1, 0.2]), 3), welch([1, 1], [1, 1]), welch([1, 1], [2, 2])
+        (0.01, 1.0, 0.0)
+    """
+    from scipy.special import stdtr
+
+    parts = [statistics.variance(values) / len(values) for values in (one, other)]
+    apart = abs(statistics.mean(one) - statistics.mean(other))
+    if not sum(parts):
+        return float(not apart)
+    degrees = sum(parts) ** 2 / sum(
+        part**2 / (len(values) - 1) for part, values in zip(parts, (one, other), strict=True)
+    )
+    return float(2 * stdtr(degrees, -apart / math.sqrt(sum(parts))))

@@ -11,14 +11,14 @@ from softshare.paper.matching import data_set, kind, place
 from softshare.recipe import PATHS, PROFILES
 from softshare.records import Run
 from softshare.records.naming import label
-from softshare.results.difference import difference, seen, uncertainty
+from softshare.results.difference import difference
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
     *("shared", "against", "trained on", "profile", "epochs", "n", "ours", "uncertainty"),
-    *("here", "pair in the paper", "paper"),
+    *("p", "here", "pair in the paper", "paper"),
 )
 _OF_THE_MODEL = ("seed", "dropout", "init", "coefficients")
 
@@ -67,9 +67,9 @@ def contrasts(runs: Sequence[Run], table: str) -> pd.DataFrame:
 
     Returns:
         A row a pair: `n`, runs of the one and the other; `ours`, the difference of our mean
-        errors, negative where the shared one errs less, its `uncertainty` and what is seen
-        `here`, by `softshare.results.difference`; `pair in the paper`, the rows of one width that
-        they are or stand in for, with a mark where the second is quoted, and `paper`, the
+        errors, negative where the shared one errs less, its `uncertainty`, its `p` and what is
+        seen `here`, by `softshare.results.difference`; `pair in the paper`, the rows of one width
+        that they are or stand in for, with a mark where the second is quoted, and `paper`, the
         difference of the errors printed there.
 
     Example:
@@ -113,7 +113,7 @@ def _twins(name: str) -> list[str]:
 def _contrast(
     table: str, name: str, shared: list[Run], twin: str, others: list[Run]
 ) -> dict[str, Any]:
-    ours, error = difference(shared, others), uncertainty(shared, others)
+    apart = difference(shared, others)
     pair, paper_difference = _printed(table, shared[0], others[0])
     return {
         "shared": name,
@@ -122,9 +122,10 @@ def _contrast(
         "profile": shared[0].profile,
         "epochs": shared[0].recipe.total_epochs,
         "n": f"{len(shared)} and {len(others)}",
-        "ours": ours,
-        "uncertainty": error,
-        "here": seen(ours, error),
+        "ours": apart.points,
+        "uncertainty": apart.error,
+        "p": apart.p,
+        "here": apart.seen,
         "pair in the paper": pair,
         "paper": paper_difference,
     }

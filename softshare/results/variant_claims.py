@@ -10,7 +10,7 @@ from softshare import paper
 from softshare.records import Run
 from softshare.records.naming import label
 from softshare.records.provenance import plural
-from softshare.results.difference import BY_CHANCE, difference, seen, uncertainty
+from softshare.results.difference import BY_CHANCE, difference
 from softshare.results.variant_results import by_variant, is_the_papers, own_rate
 from softshare.results.variants import PLAIN, REFERENCE
 
@@ -61,7 +61,7 @@ def _control(groups: dict[str, list[Run]]) -> list[str]:
     if {PLAIN, "fixed"} <= set(groups):
         lines.append(_rounding(groups["fixed"], groups[PLAIN]))
     others = [runs for name, runs in groups.items() if name != REFERENCE]
-    told = [seen(difference(runs, free), uncertainty(runs, free)) for runs in others]
+    told = [difference(runs, free).seen for runs in others]
     if told:
         lines.append(
             f"Told apart from the orthogonal start: {len(told) - told.count('not told apart')} of "
@@ -111,8 +111,8 @@ def _where(run: Run) -> str:
 
 def _against(groups: dict[str, list[Run]], name: str, other: str) -> str:
     ours, others = groups[name], groups[other]
-    apart, error = difference(ours, others), uncertainty(ours, others)
-    return f"{apart:+.2f} ± {error:.2f} points ({seen(apart, error)})"
+    apart = difference(ours, others)
+    return f"{apart} ({apart.seen})"
 
 
 def _error(runs: Sequence[Run]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from softshare import paper
 from softshare.records import Run
 from softshare.results import rates
-from softshare.results.difference import difference, seen, uncertainty
+from softshare.results.difference import difference
 from softshare.results.findings import setting
 from softshare.results.variants import REFERENCE, rows, variant
 
@@ -47,16 +47,17 @@ def results(runs: Sequence[Run]) -> pd.DataFrame:
 def judged(said: str, here: str) -> str:
     """The verdict on the paper's word, ``similar`` or ``worse``.
 
-    Too few runs leave a difference unseen; that agrees with ``similar`` and decides nothing of
-    ``worse``.
+    Too few runs leave a difference unseen; that bears out neither.
 
     Example:
         >>> [judged("worse", here) for here in ("worse", "not told apart", "better")]
         ['agrees', 'undecided', 'disagrees']
+        >>> [judged("similar", here) for here in ("worse", "not told apart", "better")]
+        ['disagrees', 'no difference seen', 'disagrees']
     """
-    if said == "similar":
-        return "agrees" if here == "not told apart" else "disagrees"
-    return {"worse": "agrees", "better": "disagrees"}.get(here, "undecided")
+    if here == "not told apart":
+        return "no difference seen" if said == "similar" else "undecided"
+    return "agrees" if here == said else "disagrees"
 
 
 def by_variant(runs: Sequence[Run]) -> list[dict[str, list[Run]]]:
@@ -101,11 +102,10 @@ def _line(name: str, groups: dict[str, list[Run]]) -> dict[str, Any]:
         "end": end,
     }
     if reference and name != REFERENCE:
-        apart, error = difference(runs, reference), uncertainty(runs, reference)
-        here = seen(apart, error)
-        line |= {"difference": apart, "uncertainty": error, "here": here}
+        apart = difference(runs, reference)
+        line |= {"difference": apart.points, "uncertainty": apart.error, "here": apart.seen}
         if said and is_the_papers(first):
-            line["verdict"] = judged(said, here)
+            line["verdict"] = judged(said, apart.seen)
     return line
 
 

@@ -1,15 +1,17 @@
-"""How sure a difference of errors is, against draws of what it is drawn from."""
+"""How sure a difference of errors is, against draws of what it is drawn from, and scipy."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
 import torch
+from scipy.stats import norm, ttest_ind
 
 from softshare.recipe import for_profile
 from softshare.records import Run
-from softshare.results.difference import BY_CHANCE, difference, seen, uncertainty
+from softshare.results.difference import BY_CHANCE, Difference, difference, welch
 
 Make = Callable[..., Run]
 
@@ -26,25 +28,50 @@ def test_of_single_runs_it_is_what_drawing_test_images_gives(make_run: Make) -> 
         100 * torch.rand(20_000, 400).lt(error).float().mean(1)  # 400 images, many times
         for error in (0.1, 0.2)
     ]
-    assert difference(ours, others) == pytest.approx(-10)
-    expected = (drawn[0] - drawn[1]).std().item()
-    assert uncertainty(ours, others) == pytest.approx(expected, rel=0.03)
+    found = difference(ours, others)
+    assert found.points == pytest.approx(-10)
+    assert found.error == pytest.approx((drawn[0] - drawn[1]).std().item(), rel=0.03)
+    assert found.p == pytest.approx(2 * norm.sf(10 / found.error))
 
 
-def test_seeds_widen_it_as_their_mean_varies(make_run: Make) -> None:
-    torch.manual_seed(0)
-    drawn = 10 + 2 * torch.randn(20_000, 3)  # errors of three seeds, many times
-    spread = 2 ** torch.tensor(0.5)  # of two single points, 2 apart
+def test_what_is_known_of_one_networks_seeds_is_added_to_that(make_run: Make) -> None:
     ours, others = runs(make_run, "swrn-28-1", [9.0, 11.0]), runs(make_run, "wrn-28-1", [10.0])
-    seeds = uncertainty(ours, others) ** 2 - uncertainty(ours[:1], others) ** 2
+    seeds = difference(ours, others).error ** 2 - difference(ours[:1], others).error ** 2
     images = (10 * 90 - 9 * 91) / 400  # the mean error is another one
-    assert seeds == pytest.approx(spread.item() ** 2 / 2 + images)
-    three = runs(make_run, "swrn-28-1", [8.0, 10.0, 12.0])
-    seeds = uncertainty(three, others) ** 2 - uncertainty(others, others) ** 2
-    assert seeds == pytest.approx(drawn.mean(1).var().item(), rel=0.05)
+    assert seeds == pytest.approx(2 / 2 + images)  # two points apart: variance 2, over two seeds
 
 
-def test_what_is_told_apart_by_chance_is_as_rare_as_said() -> None:
+def test_with_seeds_of_both_they_alone_decide(make_run: Make) -> None:
+    """As in the paper: five seeds that hardly differ tell networks apart by 0.3 points."""
+    errors = [4.03, 3.97, 4.0, 4.05, 3.95], [3.77, 3.71, 3.74, 3.70, 3.78]
+    plain, shared = runs(make_run, "wrn-28-1", errors[0]), runs(make_run, "swrn-28-1", errors[1])
+    found = difference(shared, plain)
+    assert found.seen == "better" and found.points == pytest.approx(-0.26)
+    assert found.p == pytest.approx(ttest_ind(*errors, equal_var=False).pvalue)
+    one = difference(shared[:1], plain)
+    assert one.seen == "not told apart", "400 images tell no such networks apart"
+
+
+@pytest.mark.parametrize("sizes", [(2, 2), (2, 5), (3, 3), (7, 4)])
+@pytest.mark.parametrize("apart", [0.0, 0.5, 3.0])
+def test_welch_is_scipys(sizes: tuple[int, int], apart: float) -> None:
+    torch.manual_seed(sum(sizes))
+    one, other = (torch.randn(n, dtype=torch.float64).tolist() for n in sizes)
+    other = [value + apart for value in other]
+    assert welch(one, other) == pytest.approx(ttest_ind(one, other, equal_var=False).pvalue)
+    assert welch(one, other) == pytest.approx(welch(other, one))
+
+
+def test_seeds_without_any_spread_are_told_apart_by_any_difference() -> None:
+    assert welch([0.1] * 3, [0.1] * 2) == 1 and welch([0.1] * 3, [0.2] * 2) == 0
+
+
+def test_networks_that_are_alike_are_told_apart_as_rarely_as_said() -> None:
     torch.manual_seed(0)
-    told = [seen(d, 1.0) != "not told apart" for d in torch.randn(100_000).tolist()]
-    assert sum(told) / len(told) == pytest.approx(1 / BY_CHANCE, rel=0.05)
+    draws = torch.randn(4000, 2, 5).tolist()
+    told = [Difference(1.0, 1.0, welch(*draw)).seen != "not told apart" for draw in draws]
+    assert sum(told) / len(told) == pytest.approx(1 / BY_CHANCE, rel=0.15)
+
+
+def test_nothing_known_tells_nothing_apart() -> None:
+    assert Difference(1.0, math.nan, math.nan).seen == "not told apart"
