@@ -22,8 +22,8 @@ def tables() -> pd.DataFrame:
 
     Returns:
         Table, row, data set and number; the verdict of `softshare.compare`, at the paper's
-        settings where these were run; runs of the row's own network, at any setting; runs that
-        stand in for it at another width; cost; command.
+        settings where these were run, and the runs it rests on; other runs of the row's own
+        network, at any setting; runs that stand in for it at another width; cost; command.
 
     Example:
         >>> tables().loc[0, ["row", "paper", "command"]].tolist()  # doctest: +NORMALIZE_WHITESPACE
@@ -96,7 +96,7 @@ def _number(
         & (compared["paper"] == printed)
         & (compared["metric"] == about["metric"])
     ]
-    judged = own[~own["verdict"].isin(["not comparable"])]
+    judged = own[own["verdict"] != "not comparable"].head(1)
     others = compared[compared["stands_in_for"] == row["row"]]
     same_set = [variant.partition("-")[0] == data for variant in others["variant"]]
     recipe = for_profile(row["model"], data, "paper", **row["options"])
@@ -104,7 +104,8 @@ def _number(
         "data": data if data.startswith("cifar") else f"{data}, {about['printed']}",
         "paper": f"{printed:.2f} {about['unit']}",
         "verdict": (judged if len(judged) else own).iloc[0]["verdict"],
-        "runs at its own size": int(own["n"].sum()),
+        "runs judged": int(judged["n"].sum()),
+        "other runs at its own size": int(own["n"].sum() - judged["n"].sum()),
         "stand-ins": int(others["n"][same_set].sum()),
         "cost of a run (EFLOP)": flops(recipe) / 1e18,
         "command": command(recipe),
