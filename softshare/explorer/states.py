@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from softshare.folding import Folding, foldings
 from softshare.models import build
 from softshare.records import Run
-from softshare.records.naming import label
+from softshare.records.naming import full_label
 from softshare.sharing import banks, groups
 from softshare.sharing.refusals import first_step
 from softshare.sharing.similarity import chance_level, similarity
@@ -125,7 +125,7 @@ def _of_run(run: Run) -> Network:
     about = f"{run.data['name']}, profile {run.profile}, seed {run.seed}"
     init = run.recipe.init
     levels = {g: chance(*A.shape, init) for g, A in kept[last].items()}
-    return Network(label(run), about, run.metric, parameters, levels, moments)
+    return Network(full_label(run), about, run.metric, parameters, levels, moments)
 
 
 def _of_model(net: nn.Module) -> Network:

@@ -32,6 +32,17 @@ def label(of: Run | Recipe) -> str:
     return name + (f" folded at {recipe.fold:g}, tuned {recipe.tune}" if recipe.tune else "")
 
 
+def full_label(of: Run | Recipe) -> str:
+    """`label` and the cutout, for pages that show networks trained with and without one.
+
+    Example:
+        >>> full_label(Recipe("swrn-28-10", cutout=16)), full_label(Recipe("swrn-28-10"))
+        ('SWRN 28-10, cutout 16', 'SWRN 28-10')
+    """
+    recipe = of.recipe if isinstance(of, Run) else of
+    return label(of) + (f", cutout {recipe.cutout}" if recipe.cutout else "")
+
+
 def row_label(row: Any) -> str:
     """The model of a line of `softshare.compare`: the paper's name of the row, or ours in its way.
 

@@ -9,7 +9,7 @@ from softshare.explorer.states import chance, cut
 from softshare.explorer.words import number
 from softshare.paper import value
 from softshare.records import Run
-from softshare.records.naming import label
+from softshare.records.naming import full_label, label
 from softshare.results import drift
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
                 scores += unfolded(run, end), score, cost(run, score, end)
             lines.append(
                 (
-                    *(label(run), run.data["name"], run.profile, run.seed),
+                    *(full_label(run), run.data["name"], run.profile, run.seed),
                     *(folded["threshold"], chance_of(run), int(folded["parameters"])),
                     *(folded["parameters"] / run.model["parameters"], run.metric, *scores),
                 )

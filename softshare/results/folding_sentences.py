@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from softshare.explorer.words import number
 from softshare.paper import value
 from softshare.records import Run
-from softshare.records.naming import label
+from softshare.records.naming import full_label
 from softshare.records.provenance import plural
 from softshare.results import drift
 from softshare.results.folding_results import (
@@ -56,7 +56,8 @@ def price(run: Run, threshold: float) -> str:
 
 def _sentence(run: Run, bound: float) -> str:
     level, moved, whole = chance_of(run), drift.greatest(run), run.model["parameters"]
-    name = f"{label(run)} ({run.data['name']}, {run.recipe.total_epochs} epochs, seed {run.seed})"
+    how_long = f"{run.recipe.total_epochs} epochs, seed {run.seed}"
+    name = f"{full_label(run)} ({run.data['name']}, {how_long})"
     by_chance = f"Chance level {level:.2f}"
     by_chance += "." if math.isnan(moved) else f", random drift up to {moved:.2f}."
     if not run.folded:
@@ -94,8 +95,8 @@ def _place(threshold: float, level: float, moved: float) -> str:
 def _tuned(run: Run, runs: Sequence[Run]) -> str:
     """What training on after folding gave, beside the network before it and right after it."""
     text = (
-        f"{label(run)} ({run.data['name']}, seed {run.seed}): {score(run, unfolded(run))} with "
-        f"{number(run.model['parameters'])} parameters"
+        f"{full_label(run)} ({run.data['name']}, seed {run.seed}): {score(run, unfolded(run))} "
+        f"with {number(run.model['parameters'])} parameters"
     )
     base = next((other for other in runs if other.recipe == run.recipe.base), None)
     if base is None:

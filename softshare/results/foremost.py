@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from softshare.recipe import PROFILES
 from softshare.records import Run
-from softshare.records.naming import label
+from softshare.records.naming import full_label
 
 
 def foremost(runs: Sequence[Run]) -> list[Run]:
@@ -29,7 +29,7 @@ def foremost(runs: Sequence[Run]) -> list[Run]:
 
 
 def _network(run: Run) -> tuple[str, str]:
-    return label(run), run.data["name"]
+    return full_label(run), run.data["name"]
 
 
 def _merit(run: Run) -> tuple[int, int]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from softshare.explorer.states import chance
+from softshare.recipe import Recipe
 from softshare.records import Run
-from softshare.records.naming import label
+from softshare.records.naming import full_label
 from softshare.results import drift
 from softshare.results.chessboard import chessboard, chessboard_chance
 
@@ -63,7 +65,7 @@ def patterns(runs: Sequence[Run], epochs: Sequence[int] | None = None) -> pd.Dat
                     found = chessboard(S), chessboard_chance(S)
                     drawn = brightness(moved[group].mean(0)) if group in moved else math.nan
                     means = brightness(S), chance(len(S), k, run.recipe.init), drawn
-                    lines.append((label(run), run.seed, epoch, group, *means, *found))
+                    lines.append((full_label(run), run.seed, epoch, group, *means, *found))
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
@@ -72,11 +74,12 @@ def pattern_sentences(runs: Sequence[Run]) -> list[str]:
 
     A sentence for each run, and of a network with several seeds one for all of them.
     """
-    networks: dict[tuple[str, str, str], list[Run]] = {}
+    networks: dict[tuple[Recipe, str], list[Run]] = {}
     for run in (run for run in runs if any(len(S) > 2 for S in _last(run))):
-        networks.setdefault((label(run), run.data["name"], run.profile), []).append(run)
+        networks.setdefault((replace(run.recipe, seed=0), run.data["name"]), []).append(run)
     lines = []
-    for (name, data, _), seeds in networks.items():
+    for (recipe, data), seeds in networks.items():
+        name = full_label(recipe)
         lines += [f"{name} ({data}), seed {run.seed}: {_sentence(run)}" for run in seeds]
         if len(seeds) > 1:
             matrices = [S for run in seeds for S in _last(run)]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from softshare.records import Run
-from softshare.records.naming import label
+from softshare.records.naming import full_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,7 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
             for group, rows in groups.items():
                 R = rates(torch.tensor(rows, dtype=torch.float64))
                 own, others = R.diag(), (R - R.diag().diag()).norm(dim=1)
-                about = (run.path, label(run), run.data["name"], run.seed)
+                about = (run.path, full_label(run), run.data["name"], run.seed)
                 lines.append((*about, int(epoch), group, own.mean().item(), others.mean().item()))
     return pd.DataFrame(lines, columns=list(COLUMNS))
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from softshare.records import Run
-from softshare.records.naming import label
+from softshare.records.naming import full_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +41,6 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
         lower = run.metric == "test_error"
         last, best = run.result[run.metric], min(scores) if lower else max(scores)
         gain = last - best if lower else 100 * (best - last)
-        about = (label(run), run.data["name"], run.profile, run.seed, run.metric)
+        about = (full_label(run), run.data["name"], run.profile, run.seed, run.metric)
         lines.append((*about, last, best, gain))
     return pd.DataFrame(lines, columns=list(COLUMNS))

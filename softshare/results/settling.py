@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from softshare.paper import value
 from softshare.recipe import Recipe
 from softshare.records import Run
-from softshare.records.naming import label
+from softshare.records.naming import full_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +64,7 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
         for epoch in kept:
             now = list(run.lsm(epoch).values())
             rate = run.recipe.lr_at(max(0, epoch - 1))
-            name = label(run), run.data["name"], run.seed
+            name = full_label(run), run.data["name"], run.seed
             lines.append((*name, epoch, kept[-1], rate, likeness(now, start), likeness(now, end)))
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
@@ -73,20 +74,21 @@ def sentences(runs: Sequence[Run]) -> list[str]:
 
     One sentence for each network with all its seeds.
     """
-    found = table(runs)
+    networks: dict[tuple[Recipe, str], list[Run]] = {}
+    for run in (run for run in runs if run.coefficients):
+        networks.setdefault((replace(run.recipe, seed=0), run.data["name"]), []).append(run)
     lines = []
-    for (network, data), seeds in found.groupby(["network", "trained on"], sort=False):
-        means = seeds.groupby("epoch")["with the end"].mean().dropna()
+    for (recipe, data), seeds in networks.items():
+        means = table(seeds).groupby("epoch")["with the end"].mean().dropna()
         if len(means) < 2:
             continue
         each = ", ".join(f"{r:.2f} after epoch {epoch}" for epoch, r in means.iloc[:-1].items())
-        run = next(run for run in runs if (label(run), run.data["name"]) == (network, data))
-        n = seeds["seed"].nunique()
+        n = len(seeds)
         text = (
-            f"{network} ({data}, {run.recipe.total_epochs} epochs, profile {run.profile}): the "
-            f"matrices correlate with those of the last epoch by {each} (off the diagonal, all "
-            f"groups together{f', mean of {n} seeds' if n > 1 else ''}); the learning rate "
-            f"{_fall(run.recipe)}."
+            f"{full_label(recipe)} ({data}, {recipe.total_epochs} epochs, profile "
+            f"{recipe.profile}): the matrices correlate with those of the last epoch by {each} "
+            f"(off the diagonal, all groups together{f', mean of {n} seeds' if n > 1 else ''}); "
+            f"the learning rate {_fall(recipe)}."
         )
         if 0 in means:
             text += " What epoch 0 has in common with the end was drawn and not learned."
