@@ -56,10 +56,9 @@ def price(run: Run, threshold: float) -> str:
 
 def _sentence(run: Run, bound: float) -> str:
     level, moved, whole = chance_of(run), drift.greatest(run), run.model["parameters"]
+    by_chance = _by_chance(level, moved)
     how_long = f"{run.recipe.total_epochs} epochs, seed {run.seed}"
     name = f"{full_label(run)} ({run.data['name']}, {how_long})"
-    by_chance = f"Chance level {level:.2f}"
-    by_chance += "." if math.isnan(moved) else f", random drift up to {moved:.2f}."
     if not run.folded:
         return f"{name}: what folding costs is not measured. {by_chance}"
     text = f"{name}: "
@@ -85,6 +84,12 @@ def _sentence(run: Run, bound: float) -> str:
     return text + by_chance
 
 
+def _by_chance(level: float, moved: float) -> str:
+    return f"Chance level {level:.2f}" + (
+        "." if math.isnan(moved) else f", random drift up to {moved:.2f}."
+    )
+
+
 def _place(threshold: float, level: float, moved: float) -> str:
     """Whether layers are that alike by chance."""
     if threshold <= level + 1e-6:
@@ -96,13 +101,21 @@ def _tuned(run: Run, runs: Sequence[Run]) -> str:
     """What training on after folding gave, beside the network before it and right after it."""
     text = (
         f"{full_label(run)} ({run.data['name']}, seed {run.seed}): {score(run, unfolded(run))} "
-        f"with {number(run.model['parameters'])} parameters"
+        f"with {number(run.model['parameters'])} parameters, in {run.origin['precision']}"
     )
     base = next((other for other in runs if other.recipe == run.recipe.base), None)
     if base is None:
         return f"{text}; the network it was folded from is not among these runs."
-    text += f"; unfolded {score(base, unfolded(base))} with {number(base.model['parameters'])}"
+    text += (
+        f"; unfolded, after {plural(base.recipe.total_epochs, 'epoch')} in "
+        f"{base.origin['precision']}, {score(base, unfolded(base))} with "
+        f"{number(base.model['parameters'])}"
+    )
     near = [line for line in base.folded if line["threshold"] >= run.recipe.fold - 1e-6]
     if near:
-        text += f"; folded and not tuned {score(base, near[-1][base.metric])}"
-    return f"{text}. Chance level {chance_of(base):.2f}."
+        text += (
+            f"; folded and not tuned {score(base, near[-1][base.metric])}, "
+            f"{score(base, near[-1][base.metric + AGAIN])} where batch statistics are estimated "
+            "anew, which tuning does as well"
+        )
+    return f"{text}. {_by_chance(chance_of(base), drift.greatest(base))}"

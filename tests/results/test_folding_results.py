@@ -133,11 +133,15 @@ def test_a_tuned_network_stands_beside_the_one_it_came_from(run: Run) -> None:
         coefficients={},
         folded=[],
         result={"test_error": 14.5},
+        origin=run.origin | {"precision": "bfloat16"},
     )
     *_, text = sentences([run, tuned])
-    assert "tuned 2 (cifar10, seed 0): 14.50 % with 1\u202f234 parameters" in text
-    assert "; unfolded 14.25 % with" in text and "; folded and not tuned 20.25 %." in text
-    assert text.endswith(f"Chance level {chance_of(run):.2f}.")
+    assert "tuned 2 (cifar10, seed 0): 14.50 % with 1\u202f234 parameters, in bfloat16;" in text
+    assert "; unfolded, after 4 epochs in float32, 14.25 % with" in text
+    again = "16.25 % where batch statistics are estimated anew, which tuning does as well."
+    assert f"; folded and not tuned 20.25 %, {again} " in text
+    moved = drift.greatest(run)
+    assert text.endswith(f"Chance level {chance_of(run):.2f}, random drift up to {moved:.2f}.")
     assert "is not among these runs" in sentences([tuned])[0]
     assert len(summary([run, tuned])) == 1
 
