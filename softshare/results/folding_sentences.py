@@ -24,6 +24,9 @@ from softshare.results.folding_results import (
 )
 from softshare.results.foremost import foremost
 
+ODDS = round(1 / (1 - drift.SHARE))
+"""One draw in so many goes further than `softshare.results.drift.greatest`."""
+
 
 def sentences(runs: Sequence[Run]) -> list[str]:
     """What the measured foldings of the foremost runs say, and beside every threshold chance.
@@ -34,6 +37,11 @@ def sentences(runs: Sequence[Run]) -> list[str]:
     bound = value("figures/figure6/error_increase")
     told = foremost(runs)
     lines = [_sentence(run, bound) for run in told if run.coefficients]
+    if n := sum(bool(run.folded) and not math.isnan(drift.greatest(run)) for run in told):
+        lines.append(
+            f"{plural(n, 'trained network')} {'was' if n == 1 else 'were'} set beside random "
+            f"drift; of networks that nothing else moves, one in {ODDS} still goes beyond it."
+        )
     lines += [_tuned(run, runs) for run in told if run.recipe.tune]
     if left := len(runs) - len(told):
         what = "demonstrations or shorter trainings; the table above has them"
@@ -94,7 +102,9 @@ def _place(threshold: float, level: float, moved: float) -> str:
     """Whether layers are that alike by chance."""
     if threshold <= level + 1e-6:
         return "not above the chance level"
-    return "which random drift reaches too" if threshold <= moved else "beyond what drift reaches"
+    if threshold <= moved:
+        return "which random drift reaches too"
+    return f"which random drift reaches in fewer than one draw in {ODDS}"
 
 
 def _tuned(run: Run, runs: Sequence[Run]) -> str:

@@ -91,7 +91,8 @@ def test_sentences_say_how_far_and_beside_it_what_chance_does(
     run = replace(run, folded=[run.folded[0], *smaller])
     bound, level = value("figures/figure6/error_increase"), chance_of(run)
     low = scored(run, [(0, 0), (0.1, 0.1), (5, 0.2), (5, 5)])
-    (text,) = sentences([low])
+    text, count = sentences([low])
+    assert count.startswith("1 trained network was set beside random drift; ")
     for line, how in ((low.folded[1], "as it is"), (low.folded[2], "statistics estimated anew")):
         size = f"{int(line['parameters']):,}".replace(",", "\u202f")
         how += " (14.25 % unfolded)"
@@ -100,18 +101,29 @@ def test_sentences_say_how_far_and_beside_it_what_chance_does(
     moved = drift.greatest(run)
     assert text.endswith(f"Chance level {level:.2f}, random drift up to {moved:.2f}.")
     beyond = [line["threshold"] > moved for line in low.folded[1:3]]
-    assert text.count("beyond what drift reaches") == sum(beyond)
+    odds = f"one draw in {round(1 / (1 - drift.SHARE))}"
+    assert text.count(f"which random drift reaches in fewer than {odds}") == sum(beyond)
     assert text.count("which random drift reaches too") == 2 - sum(beyond)
     below = replace(low, folded=[x | {"threshold": level / 2} for x in low.folded])
     assert "not above the chance level" in sentences([below])[0]
-    (dear,) = sentences([scored(run, [(0, 0), (4, 2)])])
+    dear, _ = sentences([scored(run, [(0, 0), (4, 2)])])
     assert "the first folding that saves more than 0.05 %" in dear
     assert "costs 4.00 points" in dear and "costs 2.00 points" in dear
     (none,) = sentences([replace(run, folded=[])])
     assert f"is not measured. Chance level {level:.2f}, random" in none
-    (whole,) = sentences([replace(run, folded=run.folded[:1])])
+    whole, _ = sentences([replace(run, folded=run.folded[:1])])
     assert f"no folding saves more than 0.05 %. Chance level {level:.2f}, random" in whole
     assert sentences([]) == ["No soft-shared network is recorded yet."]
+
+
+def test_as_many_networks_as_were_set_beside_drift_are_counted(run: Run) -> None:
+    seeds = [replace(run, recipe=replace(run.recipe, seed=seed)) for seed in range(3)]
+    unmeasured = replace(run, folded=[], recipe=replace(run.recipe, seed=3))
+    unkept = {epoch: A for epoch, A in run.coefficients.items() if epoch != "0"}
+    no_start = replace(run, coefficients=unkept, recipe=replace(run.recipe, seed=4))
+    count = sentences([*seeds, unmeasured, no_start])[-1]
+    assert count.startswith("3 trained networks were set beside random drift; ")
+    assert not any("set beside" in line for line in sentences([unmeasured, no_start]))
 
 
 def test_the_price_of_a_threshold_is_that_of_the_folding_there(run: Run) -> None:
@@ -224,4 +236,4 @@ def test_reproduce_shows_any_shared_network_and_misses_the_papers(
     assert [r.recipe for r in found.runs] == [run.recipe], "and nothing was trained"
     assert [r.model for r in found.missing] == ["swrn-28-10-4", "swrn-40-8-8"]
     assert len(found.folding_curves()) == 2 and len(found.foldings()) == 1
-    assert str(found.findings()) == f"- {sentences([run])[0]}"
+    assert str(found.findings()) == "\n".join(f"- {line}" for line in sentences([run]))
