@@ -106,8 +106,9 @@ def efficiency_sentences(runs: Sequence[Run]) -> list[str]:
     if ours.empty:
         return ["No network of this figure is recorded yet."]
     lines = [
-        f"{row['model']}: {row['parameters']:,} parameters, {row['error']:.2f} % errors "
-        f"({row['data']}, {row['profile']}, n = {row['n']})."
+        f"{row['model']}: {row['parameters']:,} parameters, {row['error']:.2f}"
+        + (f" ± {row['spread']:.2f}" if row["n"] > 1 else "")
+        + f" % errors ({row['data']}, {row['profile']}, n = {row['n']})."
         for _, row in ours.iterrows()
     ]
     if len({name.startswith("SWRN") for name in ours["family"]}) < 2:

@@ -84,8 +84,9 @@ def test_sentences_say_what_there_is_and_what_it_is_not(runs: list[Run]) -> None
     lines = efficiency_sentences(runs)
     assert [line.partition(":")[0] for line in lines] == ["SWRN 28-2-1", "WRN 28-2", "SWRN 28-2"]
     assert lines[1].endswith(
-        "1,467,610 parameters, 7.00 % errors (cifar10, fast, 30 epochs, n = 3)."
+        "1,467,610 parameters, 7.00 ± 1.00 % errors (cifar10, fast, 30 epochs, n = 3)."
     )
+    assert "parameters, 6.00 % errors (" in efficiency_sentences(runs[:1])[0], "one has no spread"
     assert "one family alone" in efficiency_sentences(runs[:3])[-1]
     assert efficiency_sentences([]) == ["No network of this figure is recorded yet."]
 
