@@ -72,7 +72,9 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def hopes(records: Sequence[Record]) -> list[str]:
-    """A sentence for each case of which something was hoped: met or missed.
+    """A sentence for each case of which something was hoped: met or missed, and how clearly.
+
+    Within the spread means that the middle half of the rounds lies on both sides of the hope.
 
     Example:
         >>> hopes([])
@@ -84,6 +86,8 @@ def hopes(records: Sequence[Record]) -> list[str]:
             price = record["benchmark"] in PRICES
             hope = f"at most {1 / record['expected']:.3g}" if price else f"{record['expected']:.3g}"
             met = "met" if record["ratio"] >= record["expected"] else "**missed**"
+            low, high = record["spread"]
+            met += ", within the spread" if low < record["expected"] <= high else ""
             lines.append(
                 f"{title(record['benchmark']).capitalize()}, {label(record)}, {device(record)}: "
                 f"{_three(_ours(record))} times as {'long' if price else 'fast'} as "
@@ -145,6 +149,7 @@ def _row(record: Record) -> dict[str, Any]:
         "times as long" if price else "times as fast": (
             f"{_three(_ours(record))} " + whole(f"({_three(low)} to {_three(high)})")
         ),
+        "rounds": str(record["repeats"]),
     }
     if floor["seconds"]:
         row[f"floor, {each}"] = f"{_time(floor['seconds'], images)} ({floor['set by']})"

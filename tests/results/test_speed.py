@@ -90,6 +90,7 @@ def test_the_table_by_hand() -> None:
         "plain, images/s": "167",
         "ours, images/s": "500",
         "times as fast": "3 (2.5 to 4)",
+        "rounds": "5",
         "floor, images/s": "1000 (FLOPs)",
         "ours / floor": "2",
         "share of the matrix rate": "50 % (float32)",
@@ -105,14 +106,16 @@ def test_what_is_no_image_is_a_duration() -> None:
 
 def test_a_price_is_read_the_other_way_round() -> None:
     price = record("price_of_sharing", ratio=1 / 1.04, spread=[1 / 1.06, 1 / 1.02], per="step")
-    price["expected"] = 1 / 1.05
+    price["expected"] = 1 / 1.07
     (row,) = rows([price])
     assert row["times as long"] == "1.04 (1.02 to 1.06)"
     assert "times as fast" not in row
     (hope,) = hopes([price])
-    assert hope.endswith("1.04 times as long as slowly, at most 1.05 was hoped for: met.")
-    (hope,) = hopes([price | {"ratio": 1 / 1.06}])
+    assert hope.endswith("1.04 times as long as slowly, at most 1.07 was hoped for: met.")
+    (hope,) = hopes([price | {"ratio": 1 / 1.09, "spread": [1 / 1.1, 1 / 1.08]}])
     assert hope.endswith("**missed**.")
+    (hope,) = hopes([price | {"expected": 1 / 1.05}])
+    assert hope.endswith("met, within the spread.")
 
 
 def test_several_devices_have_a_column() -> None:
@@ -121,8 +124,15 @@ def test_several_devices_have_a_column() -> None:
 
 
 def test_what_is_missed_is_said() -> None:
-    good, bad, none = record(), record(ratio=1.4), record(expected=None)
-    assert [h.split(": ")[-1] for h in hopes([good, bad, none])] == ["met.", "**missed**."]
+    good, bad = record(spread=[1.5, 4]), record(ratio=1.4, spread=[1.2, 1.45])
+    said = hopes([good, bad, record(expected=None)])
+    assert [hope.split(": ")[-1] for hope in said] == ["met.", "**missed**."]
+
+
+def test_a_hope_inside_the_middle_half_of_the_rounds_is_not_clearly_met_or_missed() -> None:
+    unclear = [record(ratio=1.6, spread=[1.4, 1.9]), record(ratio=1.4, spread=[1.2, 1.5])]
+    said = [hope.split(": ")[-1] for hope in hopes(unclear)]
+    assert said == ["met, within the spread.", "**missed**, within the spread."]
 
 
 def test_the_overview_and_the_commands_for_all_that_nobody_measured() -> None:
