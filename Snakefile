@@ -12,12 +12,11 @@ A record that is there is never trained again, and a job that was cut off resume
 import os
 import sys
 
-from softshare import paper
 from softshare.data.image_stream import adopted
-from softshare.results import variants
 from softshare.paths import runs_root
 from softshare.records.provenance import command
 from softshare.recipe import for_profile
+from softshare.reproduction.plan import TARGETS, Plan
 
 PROFILE = config.get("profile", "paper")
 SEEDS = range(int(config.get("seeds", 5)))
@@ -25,41 +24,17 @@ RUNS = os.path.relpath(runs_root())
 os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
 
 
-def recipes(model, data, options):
-    """One model on one data set, a recipe a seed."""
-    instead = config.get(data, data)
-    return [for_profile(model, instead, PROFILE, seed=seed, **options) for seed in SEEDS]
-
-
-def table(name):
-    """Every row that this library builds, on every data set of the table."""
-    columns = paper.load()["tables"][name]["columns"].values()
-    own = [row for row in paper.rows(name) if row["model"]]
+def recipes(target):
+    """Every network of a table or figure on every data set of it, a recipe a seed."""
     return [
-        recipe
-        for row in own
-        for data in dict.fromkeys(column["data"] for column in columns)
-        for recipe in recipes(row["model"], data, row["options"])
+        for_profile(r.model, config.get(r.data, r.data), PROFILE, **r.own() | {"seed": seed})
+        for r in Plan(target).own()
+        for seed in SEEDS
     ]
 
 
-def figure(name):
-    """The network or networks that a figure shows, on each of its data sets."""
-    return [
-        recipe
-        for data in paper.sets(name) or [None]
-        for model in paper.models(name)
-        for recipe in recipes(model, data, {})
-    ]
-
-
-PAGES = {name: table(name) for name in ("table1", "table2", "table3", "table4")}
-PAGES |= {name: figure(name) for name in ("figure4", "figure5", "figure6", "figure7", "figure8")}
-PAGES["folding"] = PAGES["figure4"] + PAGES["figure6"]
-PAGES["appendix_b"] = [
-    r for row in variants.rows() for r in recipes(row["model"], "cifar10", row["options"])
-]
-PAGES["figure3"] = figure("figure3") + PAGES["table1"] + PAGES["table2"]
+PAGES = {name: recipes(name) for name in TARGETS}
+PAGES["figure3"] += PAGES["table1"] + PAGES["table2"]
 RECIPES = {recipe.path: recipe for page in PAGES.values() for recipe in page}
 
 

@@ -92,9 +92,9 @@ class Reproduction:
         runs = [run for run in self.best() if not metric or metric in run.curves]
         return curve_plot.curves(runs, metric) if runs else None
 
-    def phases(self, epoch: int = -1, metric: str | None = None) -> pd.DataFrame:
+    def phases(self, epoch: int = -1) -> pd.DataFrame:
         """F1 of the best runs in each phase, by `softshare.results.curriculum.phase_scores`."""
-        return phase_scores(self.best(), epoch, metric)
+        return phase_scores(self.best(), epoch)
 
     def similarities(self, epochs: Sequence[int] | None = None) -> list[Axes]:
         """The LSMs of the soft-shared networks among the best runs, one figure a network.

@@ -13,7 +13,7 @@ from softshare.recipe import PROFILES, Recipe
 from softshare.records import Run, load_runs
 from softshare.reproduction import Reproduction
 from softshare.reproduction.plan import Plan
-from softshare.results.efficiency import drawn
+from softshare.results.foremost import proper
 from softshare.training import train as train_run
 
 
@@ -118,7 +118,7 @@ width and train.
             lacking = [recipe for recipe in asked if recipe.path not in paths]
     shown = [run for run in recorded + new if plan.shows(run)]
     if target == "figure3" and not new:
-        shown = drawn(shown)
+        shown = proper(shown)
     shown.sort(key=lambda run: (PROFILES.index(run.profile), run.path))
     missing = plan.missing(recorded + new)
     return Reproduction(target, shown, missing, [run.path for run in new], lacking)

@@ -168,9 +168,8 @@ class Plan:
             return bool(recipes)
         return all(any(stands_in(recipe, row) for recipe in recipes) for row in self.rows())
 
-    def missing(self, runs: Iterable[Run]) -> list[Recipe]:
-        """The paper's own recipes, on each data set of the target, that no run has, at any seed."""
-        trained = {replace(run.recipe, seed=0) for run in runs}
+    def own(self, profile: str = "paper") -> list[Recipe]:
+        """The networks of the target on each of its data sets, as the paper trained them."""
         document = read()[0]
         sets: list[str | None] = [None]
         if self.target in document["tables"]:
@@ -178,12 +177,16 @@ class Plan:
             sets = list(dict.fromkeys(about["data"] for about in columns if about["metric"]))
         elif self.target in document["figures"]:
             sets = [*paper.sets(self.target)] or sets
-        own = [
-            for_profile(row["model"], data, "paper", **row["options"])
+        return [
+            for_profile(row["model"], data, profile, **row["options"])
             for data in sets
             for row in self.rows()
         ]
-        return [recipe for recipe in own if recipe not in trained]
+
+    def missing(self, runs: Iterable[Run]) -> list[Recipe]:
+        """Those of `own` that no run has, at any seed."""
+        trained = {replace(run.recipe, seed=0) for run in runs}
+        return [recipe for recipe in self.own() if recipe not in trained]
 
 
 def at_hand() -> str:

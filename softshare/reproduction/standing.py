@@ -9,7 +9,7 @@ from softshare.recipe import PROFILES
 from softshare.records import load_runs
 from softshare.records.provenance import plural
 from softshare.reproduction.collection import reproduce
-from softshare.reproduction.status import tables
+from softshare.reproduction.status import numbers
 from softshare.results import curriculum_claims, table_claims
 
 
@@ -21,7 +21,7 @@ def extent() -> list[str]:
         True
     """
     profiles = Counter(run.profile for run in load_runs())
-    verdicts = Counter(tables()["verdict"])
+    verdicts = Counter(line["verdict"] for line, _ in numbers())
     trained = ", ".join(f"{profiles[name]} at profile {name}" for name in PROFILES)
     judged = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
     return [

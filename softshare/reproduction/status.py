@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,8 @@ from softshare.paper.matching import stands_in, varied
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run, load_runs
 from softshare.records.provenance import command
-from softshare.results.variants import TITLE, rows, variant
+from softshare.reproduction.plan import Plan
+from softshare.results.variants import TITLE, variant
 from softshare.training.cost import flops
 
 if TYPE_CHECKING:
@@ -32,16 +34,24 @@ def tables() -> pd.DataFrame:
     """
     import pandas as pd
 
-    runs = load_runs()
     lines = []
+    for line, recipe in numbers():
+        cost = {"cost of a run (EFLOP)": flops(recipe) / 1e18, "command": command(recipe)}
+        lines.append(line | cost)
+    return pd.DataFrame(lines)
+
+
+def numbers() -> Iterator[tuple[dict[str, Any], Recipe]]:
+    """The lines of `tables` without cost and command, each with the paper's recipe."""
+    runs = load_runs()
     for name, table in paper.load()["tables"].items():
         compared = paper.compare(runs, name)
         for row in table["rows"]:
             for key, about in table["columns"].items():
                 if row["model"] and about["metric"]:
                     line = {"table": table["source"], "row": row["row"]}
-                    lines.append(line | _number(row, key, about, compared))
-    return pd.DataFrame(lines)
+                    recipe = for_profile(row["model"], about["data"], "paper", **row["options"])
+                    yield line | _number(row, key, about, compared), recipe
 
 
 def figures() -> pd.DataFrame:
@@ -60,14 +70,13 @@ def figures() -> pd.DataFrame:
     lines = []
     for name, about in paper.load()["figures"].items():
         if models := paper.models(name):
-            sets: list[str | None] = [*paper.sets(name)] or [None]
-            own = [for_profile(model, data) for data in sets for model in models]
+            own = Plan(name).own()
             others = [r for r in runs if r.recipe.tune or varied(r.recipe)]
             shown = [r for r in runs if r.recipe.model in models and r not in others]
             lines.append(
                 _figure(about["title"]["source"], about["title"]["value"], own, shown, runs)
             )
-    own = [for_profile(row["model"], **row["options"]) for row in rows()]
+    own = Plan("appendix_b").own()
     full = {recipe.model for recipe in own}  # of the paper's width
     shown = [run for run in runs if variant(run) and run.recipe.model in full]
     lines.append(_figure("Appendix B", TITLE, own, shown, runs))
@@ -99,7 +108,6 @@ def _number(
     judged = own[own["verdict"] != "not comparable"].head(1)
     others = compared[compared["stands_in_for"] == row["row"]]
     same_set = [variant.partition("-")[0] == data for variant in others["variant"]]
-    recipe = for_profile(row["model"], data, "paper", **row["options"])
     return {
         "data": data if data.startswith("cifar") else f"{data}, {about['printed']}",
         "paper": f"{printed:.2f} {about['unit']}",
@@ -107,8 +115,6 @@ def _number(
         "runs judged": int(judged["n"].sum()),
         "other runs at its own size": int(own["n"].sum() - judged["n"].sum()),
         "stand-ins": int(others["n"][same_set].sum()),
-        "cost of a run (EFLOP)": flops(recipe) / 1e18,
-        "command": command(recipe),
     }
 
 

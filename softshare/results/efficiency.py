@@ -32,16 +32,6 @@ def shows(run: Run) -> bool:
     )
 
 
-def drawn(runs: Sequence[Run]) -> list[Run]:
-    """Demonstrations, at ``smoke``, are left out where there is anything else.
-
-    Example:
-        >>> drawn([])
-        []
-    """
-    return [run for run in runs if run.profile != "smoke"] or list(runs)
-
-
 def family(model: str, dropout: float = 0.0) -> str:
     """WRN, or SWRN by its templates, as many as layers or k; with a star for dropout.
 

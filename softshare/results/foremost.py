@@ -12,7 +12,7 @@ from softshare.records.naming import full_label
 def foremost(runs: Sequence[Run]) -> list[Run]:
     """Of each network on each data set the runs at the best profile, of these the longest.
 
-    Demonstrations, at ``smoke``, are left out where there is anything else.
+    Demonstrations are left out as `proper` does.
 
     Args:
         runs: any runs; their order is kept.
@@ -21,11 +21,16 @@ def foremost(runs: Sequence[Run]) -> list[Run]:
         >>> foremost([])
         []
     """
-    results = [run for run in runs if run.profile != "smoke"] or list(runs)
+    results = proper(runs)
     best: dict[tuple[str, str], tuple[int, int]] = {}
     for run in results:
         best[_network(run)] = max(_merit(run), best.get(_network(run), _merit(run)))
     return [run for run in results if _merit(run) == best[_network(run)]]
+
+
+def proper(runs: Sequence[Run]) -> list[Run]:
+    """Demonstrations, at ``smoke``, are left out where there is anything else."""
+    return [run for run in runs if run.profile != "smoke"] or list(runs)
 
 
 def _network(run: Run) -> tuple[str, str]:

@@ -15,8 +15,9 @@ from softshare.models import build
 from softshare.models.path_network import PathNetwork
 from softshare.recipe import PATH_MODELS, PATHS, Recipe
 from softshare.sharing import banks
+from softshare.training.folded_score import most_passes, passes
 from softshare.training.path_task import HELD_OUT, PathTask
-from softshare.training.recalibration import EACH_EPOCH, RECALIBRATION
+from softshare.training.recalibration import EACH_EPOCH
 
 _SIZES = {  # training images, test images, shape
     "cifar10": (50_000, 10_000, (3, 32, 32)),
@@ -72,13 +73,11 @@ def cost(recipe: Recipe) -> Cost:
         scored += scored + min(EACH_EPOCH * recipe.batch_size, train)
     macs, layers = _macs(recipe.model, shape)
     flops = 6.0 * macs
-    once = 2 * held_out + min(RECALIBRATION * recipe.batch_size, train)
-    passes, bound = 0, 3 * train * recipe.total_epochs  # as `folded_error.measured` has it
-    for foldings in () if recipe.tune else _foldings(recipe.model):
-        if foldings * once <= bound:
-            passes = foldings * once
+    each, bound = passes(recipe, train, held_out), most_passes(recipe, train)
+    foldings = () if recipe.tune else _foldings(recipe.model)
+    measured = max((n * each for n in foldings if n * each <= bound), default=0.0)
     grain = flops * min(recipe.batch_size, train) / layers
-    return Cost(train, flops, scored, grain, flops / 3 * passes)
+    return Cost(train, flops, scored, grain, flops / 3 * measured)
 
 
 def flops(recipe: Recipe) -> float:
@@ -113,7 +112,6 @@ def _macs(model: str, shape: tuple[int, ...]) -> tuple[int, int]:
     """MACs of an example, and layers; those of the plain twin, which are the shared one's too."""
     plain = "cnn" if model in PATH_MODELS else "-".join(model.removeprefix("s").split("-")[:3])
     with torch.device("meta"):
-        build(model)
         net = build(plain, in_channels=shape[0])
         layers = sum(not any(module.children()) for module in net.modules())
         return count(net, shape).macs or 0, layers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from dataclasses import replace
@@ -14,9 +15,8 @@ from torch import nn
 from softshare.records import Run
 from softshare.sharing import banks
 from softshare.training.engine import tuned
-from softshare.training.folded_score import all_thresholds, measure
+from softshare.training.folded_score import all_thresholds, measure, most_passes, passes
 from softshare.training.precision import name_of, precision_for
-from softshare.training.recalibration import RECALIBRATION
 from softshare.training.tasks import Task, check_images, predictor, task_for
 
 
@@ -43,15 +43,17 @@ def measured(
     if not banks(net):
         return run
     start = time.monotonic()
-    bound = float("inf") if always else 3 * _seen(run)  # a step passes forth and back
+    train, held_out = (run.data[name] / run.recipe.phases for name in ("train", "test"))
+    each = passes(run.recipe, train, held_out)
+    bound = math.inf if always else most_passes(run.recipe, train) / each  # foldings
     last = run.recipe.total_epochs - 1
     try:
-        whole = _passes(run, len(all_thresholds(net)))
+        whole = len(all_thresholds(net))
         if whole > bound:
             why = "not measured, as it would take longer than the training; fold RECORD --measure"
             return replace(run, origin=run.origin | {"folded": why})
         groups = list(banks(net)) if len(banks(net)) > 1 else []
-        more = _passes(run, sum(len(all_thresholds(net, group)) for group in groups))
+        more = sum(len(all_thresholds(net, group)) for group in groups)
         parts = groups if whole + more <= bound else []
         with tuned(next(net.parameters()).device):
             found = measure(net, task, last, precision, progress)
@@ -62,18 +64,6 @@ def measured(
     seconds = round(time.monotonic() - start, 2)
     cost = run.cost | {"folding_seconds": seconds}
     return replace(run, folded=found, folded_alone=alone, cost=cost)
-
-
-def _passes(run: Run, foldings: int) -> float:
-    """Examples that go through the network when so many foldings are measured."""
-    recipe, scored = run.recipe, run.data["test"] / run.recipe.phases
-    drawn = min(RECALIBRATION * recipe.batch_size, run.data["train"] / recipe.phases)
-    return foldings * (2 * scored + drawn)
-
-
-def _seen(run: Run) -> float:
-    """Examples that it was trained on, each as often as it was seen."""
-    return run.recipe.total_epochs * run.data["train"] / run.recipe.phases
 
 
 def remeasured(

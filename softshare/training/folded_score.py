@@ -9,8 +9,9 @@ from torch import nn
 
 from softshare.folding import Folding, folding
 from softshare.folding.ties import similarities, thresholds
+from softshare.recipe import Recipe
 from softshare.sharing import banks
-from softshare.training.recalibration import as_recalibrated, recalibrate
+from softshare.training.recalibration import RECALIBRATION, as_recalibrated, recalibrate
 from softshare.training.tasks import Task, predictor
 
 
@@ -72,6 +73,16 @@ def measure(
         recalibrate(twin, task, epoch, precision)
         lines[-1] |= as_recalibrated(task.scores(predictor(twin, precision), epoch))
     return lines
+
+
+def passes(recipe: Recipe, train: float, held_out: float) -> float:
+    """Examples that go through a network when one folding of it is measured."""
+    return 2 * held_out + min(RECALIBRATION * recipe.batch_size, train)
+
+
+def most_passes(recipe: Recipe, train: float) -> float:
+    """How many may: as many as training let pass, forth and back."""
+    return 3 * recipe.total_epochs * train
 
 
 def all_thresholds(net: nn.Module, alone: str = "") -> tuple[float, ...]:

@@ -15,7 +15,8 @@ from softshare import paper
 from softshare.plots.efficiency_plot import efficiency
 from softshare.recipe import for_profile
 from softshare.records import Run
-from softshare.results.efficiency import drawn, efficiency_sentences, points, shows
+from softshare.results.efficiency import efficiency_sentences, points, shows
+from softshare.results.foremost import proper as drawn
 
 Make = Callable[..., Run]
 
