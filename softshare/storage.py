@@ -9,9 +9,10 @@ import os
 import pickle
 import tempfile
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
@@ -25,7 +26,14 @@ class Damaged(ValueError):
 
 
 def write(path: Path, content: bytes) -> None:
-    """Replaces a file in one step: a reader sees the old content or the new, never a part.
+    """Replaces a file in one step, as `replacing` does."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """What is written inside replaces a file in one step: a reader sees the old content or the new.
 
     Raises:
         OSError: the disk is full or not writable; what was there stays.
@@ -35,7 +43,7 @@ def write(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o644)
@@ -92,10 +100,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return dict(state)
 
 
-def set_aside(path: Path, why: str) -> Path:
-    """Renames a damaged file, says so, and returns its new place."""
+def set_aside(path: Path, why: str, what: str = "the run is trained") -> Path:
+    """Renames a damaged file, says so and what is done anew, and returns its new place."""
     place = path.with_name(path.name + ".damaged")
     with suppress(FileNotFoundError):  # another process was quicker
         os.replace(path, place)
-    warnings.warn(f"{why} It was set aside as {place.name}; the run is trained anew.", stacklevel=3)
+    warnings.warn(f"{why} It was set aside as {place.name}; {what} anew.", stacklevel=3)
     return place

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
-import warnings
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from softshare import storage
 from softshare.data.image_set import ImageSet, checksum
 
 __all__ = ["read", "save"]
@@ -21,23 +19,17 @@ def save(path: Path, train: ImageSet, test: ImageSet) -> None:
     Raises:
         OSError: If there is no room or no permission; nothing is left behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(
-                file,
-                classes=np.array(train.classes),
-                checksums=np.array([train.checksum, test.checksum]),
-                statistics=torch.stack((train.mean, train.std)).numpy(),
-                train_images=train.images.numpy(),
-                train_labels=train.labels.numpy(),
-                test_images=test.images.numpy(),
-                test_labels=test.labels.numpy(),
-            )
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with storage.replacing(path) as file:
+        np.savez(
+            file,
+            classes=np.array(train.classes),
+            checksums=np.array([train.checksum, test.checksum]),
+            statistics=torch.stack((train.mean, train.std)).numpy(),
+            train_images=train.images.numpy(),
+            train_labels=train.labels.numpy(),
+            test_images=test.images.numpy(),
+            test_labels=test.labels.numpy(),
+        )
 
 
 def read(path: Path, name: str) -> tuple[ImageSet, ImageSet] | None:
@@ -56,13 +48,7 @@ def read(path: Path, name: str) -> tuple[ImageSet, ImageSet] | None:
             raise
         except Exception as error:  # broken bytes can fail anywhere in the reader
             reason = str(error) or type(error).__name__
-    aside = path.with_name(f"{path.name}.damaged")
-    with suppress(FileNotFoundError):  # another process was quicker
-        path.replace(aside)
-    warnings.warn(
-        f"the decoded images in {path} are damaged ({reason}); set aside as {aside.name}",
-        stacklevel=2,
-    )
+    storage.set_aside(path, f"The decoded images in {path} are damaged ({reason}).", "decoded")
     return None
 
 

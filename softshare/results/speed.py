@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 from softshare import storage
 from softshare.paths import data_root
+from softshare.records import record_file
 from softshare.records.provenance import plural
 
 BENCHMARKS = (
@@ -106,31 +105,18 @@ def save(record: Record, folder: Path | str | None = None) -> Path:
     """
     slug = re.sub(r"[^a-z0-9]+", "-", device(record).lower()).strip("-")
     path = _root(folder) / slug / record["benchmark"] / f"{record['case']}.json"
-    content = {**record, "sha256": _digest(record)}
-    lines = (f" {json.dumps(name)}: {json.dumps(value)}" for name, value in content.items())
-    storage.write(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
+    record_file.write(path, record)
     return path
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        record = json.loads(path.read_text())
-        digest = record.pop("sha256")
-        intact = digest == _digest(record) and record["benchmark"] in BENCHMARKS
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise storage.Damaged(
-            f"{path} is no whole record of a benchmark; remove it, and run the benchmark again."
-        ) from error
-    if not intact:
-        raise storage.Damaged(
-            f"{path} was changed after it was written, or is of no benchmark known here; remove "
-            "it, and run the benchmark again."
-        )
-    return dict(record)
-
-
-def _digest(record: Record) -> str:
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+        record = record_file.read(path)
+    except storage.Damaged as error:
+        raise storage.Damaged(f"{error} Remove it, and run the benchmark again.") from error
+    if record.get("benchmark") not in BENCHMARKS:
+        raise storage.Damaged(f"{path} is of no benchmark known here; remove it, and run it again.")
+    return record
 
 
 def _root(folder: Path | str | None) -> Path:

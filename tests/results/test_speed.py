@@ -70,7 +70,13 @@ def test_cases_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
 def test_a_damaged_record_is_named(tmp_path: Path, content: str) -> None:
     path = speed.save(record(), tmp_path)
     path.write_text(content)
-    with pytest.raises(Damaged, match=r"wrn-28-1\.json .*run the benchmark again"):
+    with pytest.raises(Damaged, match=r"wrn-28-1\.json is damaged.*run the benchmark again"):
+        speed.load(folder=tmp_path)
+
+
+def test_a_record_of_something_else_is_refused(tmp_path: Path) -> None:
+    speed.save(record(benchmark="juggling"), tmp_path)
+    with pytest.raises(Damaged, match="of no benchmark known here"):
         speed.load(folder=tmp_path)
 
 
@@ -78,7 +84,7 @@ def test_a_changed_number_is_noticed(tmp_path: Path) -> None:
     path = speed.save(record(), tmp_path)
     content = json.loads(path.read_text())
     path.write_text(json.dumps(content | {"ratio": 30.0}))
-    with pytest.raises(Damaged, match="changed after it was written"):
+    with pytest.raises(Damaged, match="checksum does not match.*run the benchmark again"):
         speed.load(folder=tmp_path)
 
 
