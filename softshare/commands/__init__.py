@@ -41,8 +41,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     adding = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     commands = {
         "train": train_parser(adding, _PROG, _STATUS),
-        "data": data_parser(adding, _PROG, _STATUS),
-        "runs": runs_parser(adding, _PROG, _STATUS),
+        "data": data_parser(adding, _STATUS),
+        "runs": runs_parser(adding, _STATUS),
         "fold": fold_parser(adding, _PROG, _STATUS),
         "queue": queue_parser(adding),
         "records": records_parser(adding),

@@ -12,7 +12,7 @@ from softshare.paths import data_root
 from softshare.recipe import PATHS
 
 
-def data_parser(adding: Any, prog: str, status: str) -> argparse.ArgumentParser:
+def data_parser(adding: Any, status: str) -> argparse.ArgumentParser:
     """Adds the command to those of a parser."""
     parser = adding.add_parser(
         "data",

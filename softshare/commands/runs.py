@@ -11,7 +11,7 @@ from softshare.paths import runs_root
 from softshare.records import load_runs
 
 
-def runs_parser(adding: Any, prog: str, status: str) -> argparse.ArgumentParser:
+def runs_parser(adding: Any, status: str) -> argparse.ArgumentParser:
     """Adds the command to those of a parser."""
     parser = adding.add_parser(
         "runs",

@@ -60,7 +60,7 @@ def load(name: str, root: Path | None = None, download: bool = True) -> tuple[Im
     return _registered(name, root)
 
 
-def require(name: str, root: Path | None = None) -> None:
+def require(name: str) -> None:
     """Refuses a set that `load` has never heard of, without reading any.
 
     Raises:
@@ -78,20 +78,17 @@ def require(name: str, root: Path | None = None) -> None:
         return
     if is_path(name):
         _existing(name)
-    elif not caches(name, data_root() if root is None else Path(root)):
+    elif not caches(name, data_root()):
         raise _unknown(name)
 
 
-def register(
-    name: str, archive: Path | str, sha256: str | None = None, root: Path | None = None
-) -> tuple[ImageSet, ImageSet]:
+def register(name: str, archive: Path | str, root: Path | None = None) -> tuple[ImageSet, ImageSet]:
     """Import an archive into the data root, where `load` finds it by name from then on.
 
     Args:
         name: "cifar10" or "cifar100" for the official archives, "cifar10-jpeg" for its one
             archive, or a new name of letters, digits, ".", "_" and "-".
         archive: Path of the archive, or of an image folder.
-        sha256: What the archive's SHA-256 must be, if known.
         root: The data root; None for `softshare.paths.data_root`.
 
     Returns:
@@ -113,8 +110,6 @@ def register(
             f"an archive, got {name!r}; choose another name"
         )
     digest = fingerprint(path)
-    if sha256 not in (None, digest):
-        raise ValueError(_mismatch(name, path, digest, sha256))
     others = [cache for cache in caches(name, root) if digest[:12] not in cache.name]
     if others:
         raise ValueError(
@@ -131,7 +126,7 @@ def _decoded(
     if name in TAKEN:
         raise ValueError(f"the name {name!r} is taken by another set; call {path} something else")
     if PINNED.get(name, digest) != digest:
-        raise ValueError(_mismatch(name, path, digest, PINNED[name]))
+        raise ValueError(_mismatch(name, path, digest))
     cache = root / "cache" / f"{name}-{digest[:12]}.npz"
     if (sets := image_cache.read(cache, name)) is None:
         sets = image_sets(name, read_image_folder(path))
@@ -180,9 +175,9 @@ def _existing(path: Path | str) -> Path:
     return full
 
 
-def _mismatch(name: str, path: Path, digest: str, wanted: str | None) -> str:
+def _mismatch(name: str, path: Path, digest: str) -> str:
     found = "is a folder" if path.is_dir() else f"has {digest}"
     return (
-        f"{name!r} is the archive with sha256 {wanted}, but {path} {found}; fetch the archive "
-        f"again, or give another set another name"
+        f"{name!r} is the archive with sha256 {PINNED[name]}, but {path} {found}; fetch it again, "
+        f"or give another set another name"
     )

@@ -17,6 +17,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 _GREY = (0.2989, 0.587, 0.114)  # weights of red, green and blue
 _AXES = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
+_LIGHT = 0.1  # standard deviation of the shifts along the axes (Krizhevsky et al., 2012)
 _SPREAD = (0.2175, 0.0188, 0.0045)  # of ImageNet's colours along each axis: their eigenvalues
 
 
@@ -34,17 +35,13 @@ class Colours(NamedTuple):
         return Colours(flip, order, factor, self.light[rows])
 
 
-def draw_colours(
-    count: int, generator: torch.Generator, strength: float = 0.4, light: float = 0.1
-) -> Colours:
+def draw_colours(count: int, generator: torch.Generator, strength: float = 0.4) -> Colours:
     """Draws the changes of ``count`` images (Gross & Wilber, 2016, whom Section 4.2 follows).
 
     Args:
         count: Number of images B.
         generator: Source of the draws, which are made on its device.
         strength: Factors are uniform in 1 - strength to 1 + strength; in [0, 1]. Default 0.4.
-        light: Standard deviation of the shifts along the axes (Krizhevsky et al., 2012). Default
-            0.1.
 
     Example:
         >>> draw_colours(4, torch.Generator().manual_seed(0), strength=0).factor.unique()
@@ -59,7 +56,7 @@ def draw_colours(
         flip=uniform(count) < 0.5,
         order=uniform(3, count).argsort(0),
         factor=1 + strength * (2 * uniform(3, count) - 1),
-        light=light * torch.randn(shape, generator=generator, device=generator.device),
+        light=_LIGHT * torch.randn(shape, generator=generator, device=generator.device),
     )
 
 

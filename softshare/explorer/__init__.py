@@ -12,6 +12,7 @@ from torch import nn
 from softshare import storage
 from softshare.explorer.page import Page
 from softshare.explorer.states import network
+from softshare.folding.ties import check_threshold
 from softshare.records import Run
 
 
@@ -47,10 +48,7 @@ class Explorer:
     """
 
     def __init__(self, of: Run | nn.Module, threshold: float = 0.8) -> None:
-        if isinstance(threshold, bool) or not isinstance(threshold, (int, float)):
-            raise ValueError(f"A threshold is a number from 0 to 1; got {threshold!r}.")
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"A threshold is a similarity, from 0 to 1; got {threshold}.")
+        check_threshold(threshold)
         if not isinstance(of, (Run, nn.Module)):
             raise ValueError(
                 f"The explorer takes a run or a model; got {type(of).__name__}. Records are read "

@@ -124,7 +124,7 @@ def _of_run(run: Run) -> Network:
     ]
     about = f"{run.data['name']}, profile {run.profile}, seed {run.seed}"
     init = run.recipe.init
-    levels = {g: chance(*A.shape, init) for g, A in kept[last].items()}
+    levels = {g: chance_level(*A.shape, init) for g, A in kept[last].items()}
     return Network(full_label(run), about, run.metric, parameters, levels, moments)
 
 
@@ -138,7 +138,7 @@ def _of_model(net: nn.Module) -> Network:
     names = groups(net)
     sizes = {g: bank.templates.numel() // bank.coefficients.shape[1] for g, bank in found.items()}
     parameters = sum(p.numel() for p in net.parameters())
-    levels = {g: chance(*A.shape, found[g].init) for g, A in alpha.items()}
+    levels = {g: chance_level(*A.shape, found[g].init) for g, A in alpha.items()}
     now = _moment("now", alpha, names, sizes, parameters, None, ())
     return Network(type(net).__name__, "as it stands", "", parameters, levels, [now])
 
@@ -188,10 +188,4 @@ def _sizes(model: str) -> dict[str, int]:
     return {g: b.templates.numel() // b.coefficients.shape[1] for g, b in shared.items()}
 
 
-@cache
-def chance(layers: int, templates: int, init: str) -> float:
-    """The chance level of a group, drawn once; 0 for a single layer."""
-    return chance_level(layers, templates, init) if layers > 1 else 0.0
-
-
-__all__ = ["Moment", "Network", "State", "at", "chance", "network"]
+__all__ = ["Moment", "Network", "State", "at", "network"]

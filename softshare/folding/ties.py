@@ -68,7 +68,7 @@ def ties(S: Tensor, threshold: float) -> tuple[tuple[int, ...], ...]:
         >>> ties(S, 0.9), ties(S, 0.95)
         (((0, 2), (1,)), ((0,), (1,), (2,)))
     """
-    _check_threshold(threshold)
+    check_threshold(threshold)
     tree = _linkage(S)
     if tree is None:
         return tuple((i,) for i in range(len(S)))
@@ -139,7 +139,8 @@ def _tolerance(S: Tensor, threshold: float) -> float:
     return EXACT if threshold == 1 and S.dtype == torch.float64 else TOLERANCE
 
 
-def _check_threshold(threshold: float) -> None:
+def check_threshold(threshold: float) -> None:
+    """Refuses what is no similarity."""
     if isinstance(threshold, bool) or not isinstance(threshold, (int, float)):
         raise ValueError(f"A threshold is a number from 0 to 1; got {threshold!r}.")
     if not 0 <= threshold <= 1:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from softshare.explorer.states import chance, cut
+from softshare.explorer.states import cut
 from softshare.explorer.words import number
 from softshare.paper import value
 from softshare.records import Run
 from softshare.records.naming import full_label, label
 from softshare.results import drift
+from softshare.sharing.similarity import chance_level
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,7 +139,7 @@ def score(run: Run, value: float) -> str:
 def chance_of(run: Run) -> float:
     """The chance level of a run's group where it is highest."""
     shapes = {(len(rows), len(rows[0])) for rows in _last(run).values()}
-    return max(chance(*shape, run.recipe.init) for shape in shapes)
+    return max(chance_level(*shape, run.recipe.init) for shape in shapes)
 
 
 def _settings(run: Run) -> str:

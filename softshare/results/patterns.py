@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from softshare.explorer.states import chance
 from softshare.recipe import Recipe
 from softshare.records import Run
 from softshare.records.naming import full_label
 from softshare.results import drift
 from softshare.results.chessboard import chessboard, chessboard_chance
+from softshare.sharing.similarity import chance_level
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +64,7 @@ def patterns(runs: Sequence[Run], epochs: Sequence[int] | None = None) -> pd.Dat
                     k = len(run.coefficients[str(epoch)][group][0])
                     found = chessboard(S), chessboard_chance(S)
                     drawn = brightness(moved[group].mean(0)) if group in moved else math.nan
-                    means = brightness(S), chance(len(S), k, run.recipe.init), drawn
+                    means = brightness(S), chance_level(len(S), k, run.recipe.init), drawn
                     lines.append((full_label(run), run.seed, epoch, group, *means, *found))
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
@@ -96,7 +96,7 @@ def _sentence(run: Run) -> str:
     matrices = [S for S in _last(run) if len(S) > 2]
     means = torch.tensor([brightness(S) for S in matrices])
     shapes = [(len(A), len(A[0])) for A in list(run.coefficients.values())[-1].values()]
-    levels = [chance(L, k, run.recipe.init) for L, k in shapes if L > 2]
+    levels = [chance_level(L, k, run.recipe.init) for L, k in shapes if L > 2]
     p = chessboard_chance(*matrices)
     return (
         f"mean similarity of two layers {means.mean():.2f}; {sum(levels) / len(levels):.2f} before "

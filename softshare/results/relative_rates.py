@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
 from softshare.recipe import Recipe
@@ -48,7 +49,8 @@ def relative(shared: nn.Module, plain: nn.Module) -> dict[str, tuple[float, floa
     ordinary, found = unshare(shared), {}
     for bank in banks(shared).values():
         for name, alpha in zip(bank.layers, bank.coefficients.detach(), strict=True):
-            sizes = [net.get_submodule(name).weight.detach().norm() for net in (ordinary, plain)]
+            layers = (net.get_submodule(name) for net in (ordinary, plain))
+            sizes = [torch.as_tensor(layer.weight).detach().norm() for layer in layers]
             own, size = alpha.square().sum().item(), (sizes[0] / sizes[1]).item()
             found[name] = own, size, own / size**2
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -150,5 +149,5 @@ def _shape(name: str) -> tuple[int, int]:
         >>> _shape("SWRN 28-10-2*"), _shape("SWRN 28-10")
         ((10, 2), (10, 0))
     """
-    width, templates = re.match(r"S?WRN \d+-(\d+)(?:-(\d+))?", name).groups("0")
-    return int(width), int(templates)
+    width, *templates = name.removesuffix("*").split("-")[1:]
+    return int(width), int(templates[0]) if templates else 0

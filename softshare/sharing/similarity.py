@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -92,6 +93,7 @@ def penalty(coefficients: Sequence[Tensor]) -> Tensor:
     return torch.stack([similarity(A).sum() for A in coefficients]).sum()
 
 
+@cache
 def chance_level(
     layers: int, templates: int, init: str = "orthogonal", draws: int = 2000, seed: int = 0
 ) -> float:

@@ -40,10 +40,9 @@ class StreamTask:
         recipe: Recipe,
         device: torch.device,
         source: str | Path | None = None,
-        root: Path | None = None,
         processes: Processes = ALONE,
     ) -> None:
-        train, self.test = stream(recipe.data, source, root)
+        train, self.test = stream(recipe.data, source)
         self.chosen = subset(recipe, len(train))
         self.recipe, self.train, self.device = recipe, train, device
         self.processes = processes

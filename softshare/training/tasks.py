@@ -48,15 +48,14 @@ def task_for(
     recipe: Recipe,
     device: torch.device,
     source: str | Path | None = None,
-    root: Path | None = None,
     processes: Processes = ALONE,
 ) -> Task:
     """The task of a recipe; `source` is a file or folder to read its image set from."""
     if recipe.data == PATHS:
         return PathTask(recipe, device)
     if streams(recipe.model):
-        return StreamTask(recipe, device, source, root, processes)
-    return ImageTask(recipe, device, source, root)
+        return StreamTask(recipe, device, source, processes)
+    return ImageTask(recipe, device, source)
 
 
 def check_images(run: Run, task: Task) -> None:
