@@ -84,7 +84,7 @@ def test_a_changed_number_is_noticed(tmp_path: Path) -> None:
     path = speed.save(record(), tmp_path)
     content = json.loads(path.read_text())
     path.write_text(json.dumps(content | {"ratio": 30.0}))
-    with pytest.raises(Damaged, match="checksum does not match.*run the benchmark again"):
+    with pytest.raises(Damaged, match=r"checksum does not match.*run the benchmark again"):
         speed.load(folder=tmp_path)
 
 
