@@ -3,6 +3,7 @@
 import inspect
 import multiprocessing
 import textwrap
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -114,6 +115,22 @@ class Operations(TorchDispatchMode):
 @pytest.fixture
 def operations() -> type[Operations]:
     return Operations
+
+
+@pytest.fixture
+def no_waiting() -> Callable[[], AbstractContextManager[None]]:
+    """An error wherever something waits for the GPU: ``with no_waiting(): step(...)``."""
+
+    @contextmanager
+    def no_waiting() -> Iterator[None]:
+        try:
+            with warnings.catch_warnings(action="ignore"):  # the mode is set, and then warned of
+                torch.cuda.set_sync_debug_mode("error")
+            yield
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    return no_waiting
 
 
 @pytest.fixture(scope="session")

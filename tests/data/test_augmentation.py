@@ -187,7 +187,7 @@ def test_compiles_as_one_graph():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_on_a_gpu_without_waiting_for_it():
+def test_on_a_gpu_without_waiting_for_it(no_waiting):
     images, mean, std = (t.cuda() for t in (random_images(128, 3, 32, 32), MEAN, STD))
     generator = torch.Generator("cuda").manual_seed(0)
     draws = draw(128, (32, 32), generator, cutout=16)
@@ -195,11 +195,8 @@ def test_on_a_gpu_without_waiting_for_it():
     there = Draws(*(t.cpu() for t in draws))  # type: ignore[union-attr]
     on_cpu = transform(images.cpu(), there, mean=MEAN, std=STD, cutout=16)
     torch.testing.assert_close(on_gpu, on_cpu, rtol=1e-6, atol=2e-6)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with no_waiting():
         augment(images, generator, mean=mean, std=std, cutout=16)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.parametrize(

@@ -359,18 +359,15 @@ def test_every_engine_takes_the_same_steps_on_a_gpu(name: str, engine: str) -> N
 
 @NEEDS_GPU
 @pytest.mark.parametrize("engine", ["eager", "graphs"])
-def test_no_step_waits_for_the_gpu(engine: str) -> None:
+def test_no_step_waits_for_the_gpu(engine: str, no_waiting: Callable) -> None:
     recipe = MODELS["swrn-16-1-2"]
     stepper = Step(net_of(recipe), recipe, F.cross_entropy, "cuda", engine=engine)
     given = [(x.cuda(), y.cuda()) for x, y in batches(recipe, [8] * 8)]
     for x, y in given[:5]:
         stepper(x, y)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with no_waiting():
         for x, y in given[5:]:
             stepper(x, y)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
 @NEEDS_GPU
