@@ -14,7 +14,7 @@ from softshare.recipe import Recipe
 from softshare.records import Run
 
 LATER = "not measured yet: training it again goes on with that, or fold RECORD --measure"
-"""The ``origin["folded"]`` of a record that was written before its foldings were measured."""
+"""The ``origin["folded"]`` of a record that was written before all its foldings were measured."""
 
 
 class Busy(RuntimeError):

@@ -24,9 +24,10 @@ from softshare.training.watch import Stopped, Watch
 def ended(training: Training, run: Run, root: Path) -> Run:
     """Writes the weights and the record of a trained network, and measures its foldings.
 
-    Measuring can take long, and nothing of it is kept on its way. The record is therefore written
-    before it without, and replaced after it; until then the checkpoint stays, from which the next
-    call goes on. So it does where the watch says that there is no time.
+    Measuring can take long. The record is therefore written before it without, replaced once the
+    whole network's foldings are measured, and after those of single groups; until then the
+    checkpoint stays, from which the next call goes on. So it does where the watch says that there
+    is no time.
 
     Args:
         training: with no epoch left.
@@ -37,19 +38,29 @@ def ended(training: Training, run: Run, root: Path) -> Run:
     last = run.recipe.total_epochs - 1
     run = keep(run, net, root, lambda net: score(net, task, last, precision, training.device))
     if banks(net):
-        later = replace(run, origin=run.origin | {"folded": LATER})
-        later.save(root)
+        saved = _save_unmeasured(run, root)
+
+        def note(found: Run) -> None:
+            nonlocal saved
+            saved = _save_unmeasured(found, root)
+
         known = {name: value for name, value in run.origin.items() if name != "folded"}
+        run = replace(run, origin=known)
         timed: Any = _Timed(task, training.watch) if training.watch else task
         try:
-            run = measured(
-                replace(run, origin=known), net, timed, precision, progress=training.progress
-            )
+            run = measured(run, net, timed, precision, progress=training.progress, note=note)
         except Stopped:
             warnings.warn(f"The foldings of {run.path} are {LATER}.", stacklevel=2)
-            return later
+            return saved
     run.save(root)
     training.checkpoint.path.unlink(missing_ok=True)
+    return run
+
+
+def _save_unmeasured(run: Run, root: Path) -> Run:
+    """Writes the record of a run of which no or not all foldings are measured."""
+    run = replace(run, origin=run.origin | {"folded": LATER})
+    run.save(root)
     return run
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,13 @@ def measured(
     precision: torch.dtype,
     always: bool = False,
     progress: bool = False,
+    note: Callable[[Run], Any] = lambda run: None,
 ) -> Run:
     """A run with ``folded`` and ``folded_alone`` measured, and the seconds that it took as a cost.
 
     Args:
-        run: the record; returned as it is where the network shares nothing.
+        run: the record; returned as it is where the network shares nothing. What it has of
+            ``folded`` is not measured again.
         net: the trained network; it stays as it is.
         task: that it was trained on, on the device of `net`.
         precision: what the network computes in.
@@ -39,10 +42,11 @@ def measured(
             examples of a trial run, counted in passes of examples; groups folded alone first.
             Where nothing is left, ``origin["folded"]`` says so.
         progress: whether to show a bar.
+        note: is given the run with ``folded`` before groups are folded alone.
     """
     if not banks(net):
         return run
-    start = time.monotonic()
+    start = time.monotonic() - (run.cost["folding_seconds"] if run.folded else 0.0)
     train, held_out = (run.data[name] / run.recipe.phases for name in ("train", "test"))
     each = passes(run.recipe, train, held_out)
     bound = math.inf if always else most_passes(run.recipe, train) / each  # foldings
@@ -56,14 +60,19 @@ def measured(
         more = sum(len(all_thresholds(net, group)) for group in groups)
         parts = groups if whole + more <= bound else []
         with tuned(next(net.parameters()).device):
-            found = measure(net, task, last, precision, progress)
+            if not run.folded:
+                found = measure(net, task, last, precision, progress)
+                run = replace(run, folded=found, cost=_cost(run, start))
+                note(run)
             alone = {part: measure(net, task, last, precision, progress, part) for part in parts}
     except ModuleNotFoundError as error:
         warnings.warn(f"Folding {run.path} was not measured: {error}.", stacklevel=2)
         return replace(run, origin=run.origin | {"folded": f"not measured: {error}"})
-    seconds = round(time.monotonic() - start, 2)
-    cost = run.cost | {"folding_seconds": seconds}
-    return replace(run, folded=found, folded_alone=alone, cost=cost)
+    return replace(run, folded_alone=alone, cost=_cost(run, start))
+
+
+def _cost(run: Run, start: float) -> dict[str, Any]:
+    return run.cost | {"folding_seconds": round(time.monotonic() - start, 2)}
 
 
 def remeasured(
@@ -102,9 +111,10 @@ def remeasured(
     kept = replace(run, weights=run.weights | {run.metric: error})
     if not banks(net):
         return kept
-    kept = measured(kept, net, task, precision, True, progress)
+    anew = replace(kept, folded=[], folded_alone={})
+    anew = measured(anew, net, task, precision, True, progress)
     how = f"on {place.type} in {name_of(precision)}, from the kept weights"
-    return replace(kept, origin=run.origin | {"folded": how}) if kept.folded else kept
+    return replace(anew, origin=run.origin | {"folded": how}) if anew.folded else kept
 
 
 def score(net: nn.Module, task: Task, epoch: int, precision: torch.dtype, device: Any) -> float:

@@ -21,7 +21,7 @@ from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
 from softshare.records.holding import LATER, checkpoint_of
 from softshare.sharing import banks
-from softshare.training import train
+from softshare.training import folded_error, train
 from softshare.training.cost import cost
 from softshare.training.folded_score import measure
 from softshare.training.image_task import ImageTask
@@ -59,15 +59,15 @@ def no_more_steps(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 class Hurried(Watch):
-    """Without time once four epochs, the kept weights and one folding are scored."""
+    """Without time once so much is scored; by default four epochs, kept weights and a folding."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, most: int = 6) -> None:
         super().__init__()
         scores, self.scored = ImageTask.scores, 0
 
         def counted(*arguments: Any) -> dict[str, float]:
             self.scored += 1
-            self.asked = self.scored >= 6
+            self.asked = self.scored >= most
             return scores(*arguments)
 
         monkeypatch.setattr(ImageTask, "scores", counted)
@@ -99,6 +99,33 @@ def test_what_is_trained_is_recorded_where_there_is_no_time_to_measure(
     assert {"date", "engine", "commit"} < set(run.origin)
     assert here.recorded(RECIPE)
     assert not saved.exists()
+
+
+def test_foldings_of_the_whole_network_are_kept_where_there_is_no_time_for_those_of_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_more_steps: Callable
+) -> None:
+    asked = ASKED | {"epochs": 7}
+    straight = train(**asked, **QUIET, runs=tmp_path / "straight" / "runs")
+    assert straight.folded_alone
+    runs, here = tmp_path / "runs", Place("cpu", 1, 1, tmp_path / "runs")
+    before = asked["epochs"] + 1 + 2 * len(straight.folded)
+    with monkeypatch.context() as patch, pytest.warns(UserWarning, match="The foldings of"):
+        run = train(**asked, **QUIET, runs=runs, watch=Hurried(patch, before + 1))
+    assert run == Run.load(runs / run.path)
+    assert run.folded == straight.folded
+    assert run.folded_alone == {}
+    assert not here.recorded(run.recipe), "a queue goes on with it"
+    no_more_steps()
+
+    def of_a_group(*arguments: Any) -> list[dict[str, float]]:
+        assert arguments[5:], "the whole network's are there"
+        return measure(*arguments)
+
+    monkeypatch.setattr(folded_error, "measure", of_a_group)
+    again = train(**asked, **QUIET, runs=runs)
+    assert essence(again) == essence(straight)
+    assert again.cost["folding_seconds"] > run.cost["folding_seconds"]
+    assert here.recorded(run.recipe)
 
 
 def test_killed_while_measuring_it_goes_on_with_that(
