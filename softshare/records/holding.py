@@ -13,8 +13,8 @@ from softshare.paths import checkpoints_root
 from softshare.recipe import Recipe
 from softshare.records import Run
 
-LATER = "not measured yet: training it again goes on with that, or fold RECORD --measure"
-"""The ``origin["folded"]`` of a record that was written before all its foldings were measured."""
+LATER = "not measured yet: training it again goes on with that"
+"""Begins the ``origin["folded"]`` of a record without all the foldings that are to be measured."""
 
 
 class Busy(RuntimeError):
@@ -51,10 +51,25 @@ def begun(recipe: Recipe, device: str, runs: Path | str | None = None, processes
         return 0
 
 
+def waits(run: Run) -> bool:
+    """Whether a recorded run's foldings are to be measured yet."""
+    return str(run.origin.get("folded")).startswith(LATER)
+
+
+def lost(run: Run) -> bool:
+    """Whether none of them is, and no weights were kept to do it on: a checkpoint alone is."""
+    return waits(run) and not run.folded and not run.weights
+
+
 def unmeasured(run: Run, device: str, runs: Path | str | None = None, processes: int = 1) -> bool:
-    """Whether a recorded run's foldings are to be measured yet, and its checkpoint is for that."""
-    later = run.origin.get("folded") == LATER
-    return later and begun(run.recipe, device, runs, processes) == run.recipe.total_epochs
+    """Whether a recorded run's foldings are to be measured yet, and here is what to do it on.
+
+    That is its checkpoint; where none is left, nor weights, it is to be trained again.
+    """
+    if not waits(run):
+        return False
+    done = begun(run.recipe, device, runs, processes)
+    return done == run.recipe.total_epochs or (done >= 0 and lost(run))
 
 
 @contextmanager

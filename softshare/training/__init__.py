@@ -14,7 +14,7 @@ from softshare.paths import runs_root
 from softshare.recipe import Recipe
 from softshare.recipe.request import request
 from softshare.records import Run
-from softshare.records.holding import LATER, checkpoint_of, held, unmeasured
+from softshare.records.holding import checkpoint_of, held, lost, unmeasured, waits
 from softshare.sharing import banks
 from softshare.sharing.constraint import constrain
 from softshare.training.device import device_for
@@ -51,7 +51,7 @@ def train(
     checkpoint and, on a CPU with as many threads, ends in the same record bit for bit but for
     ``cost`` and ``origin``. The result is the last epoch's: nothing is chosen on the test set. What
     folding costs is measured after the record is written, which is replaced then; where that was
-    cut off, the next call does it.
+    cut off, the next call does it, and trains again if neither checkpoint nor weights are left.
 
     Args:
         model: name for `softshare.build`.
@@ -129,9 +129,11 @@ def _trained(
             storage.sweep(root / recipe.path)
         net = folded_start(recipe, root, lambda base: _trained(base, source, root, place, how))
         training = Training(recipe, task, place, saved, **how, net=net)
-        if known is not None and training.journal.epochs < recipe.total_epochs:
+        journal = training.journal
+        if known is not None and journal.epochs < recipe.total_epochs and not lost(known):
             return known  # its checkpoint was not sound
-        run = known or training.finish()
+        same = known is not None and known.curves == journal.curves  # else trained again
+        run = known if same else training.finish()
         return processes.first(lambda: ended(training, run, root))
 
 
@@ -140,7 +142,7 @@ def _finished(recipe: Recipe, root: Path, here: tuple[Any, ...] | None = None) -
     known = _recorded(recipe, root)
     if known is None:
         return None
-    if known.origin.get("folded") != LATER:  # a process was killed between record and removal
+    if not waits(known):  # a process was killed between record and removal
         checkpoint_of(recipe, root).unlink(missing_ok=True)
     elif here is None or unmeasured(known, *here):
         return None

@@ -50,7 +50,7 @@ def ended(training: Training, run: Run, root: Path) -> Run:
         try:
             run = measured(run, net, timed, precision, progress=training.progress, note=note)
         except Stopped:
-            warnings.warn(f"The foldings of {run.path} are {LATER}.", stacklevel=2)
+            warnings.warn(f"The foldings of {run.path} are {saved.origin['folded']}.", stacklevel=2)
             return saved
     run.save(root)
     training.checkpoint.path.unlink(missing_ok=True)
@@ -59,7 +59,8 @@ def ended(training: Training, run: Run, root: Path) -> Run:
 
 def _save_unmeasured(run: Run, root: Path) -> Run:
     """Writes the record of a run of which no or not all foldings are measured."""
-    run = replace(run, origin=run.origin | {"folded": LATER})
+    how = f"{LATER}, or fold RECORD --measure" if run.weights else LATER
+    run = replace(run, origin=run.origin | {"folded": how})
     run.save(root)
     return run
 

@@ -22,7 +22,7 @@ from softshare.queue.campaign import campaign
 from softshare.queue.narration import name
 from softshare.recipe import Recipe
 from softshare.records import Run, load_runs, record_file
-from softshare.records.holding import LATER, checkpoint_of
+from softshare.records.holding import checkpoint_of, waits
 from softshare.training import train
 from softshare.training.watch import Stopped, Watch
 
@@ -129,7 +129,7 @@ class Queues:
 
     def found(self) -> dict[str, Run]:
         """All records, read and checked, but those whose foldings wait to be measured."""
-        runs = [run for run in load_runs(self.runs) if run.origin.get("folded") != LATER]
+        runs = [run for run in load_runs(self.runs) if not waits(run)]
         return {run.path: essence(run) for run in runs}
 
     def straight(self, runs: Path) -> dict[str, Run]:

@@ -18,8 +18,8 @@ from softshare.models import build
 from softshare.queue.estimate import Estimate
 from softshare.queue.place import Place
 from softshare.recipe import Recipe, for_profile
-from softshare.records import Run
-from softshare.records.holding import LATER, checkpoint_of
+from softshare.records import Run, weights
+from softshare.records.holding import LATER, checkpoint_of, unmeasured
 from softshare.sharing import banks
 from softshare.training import folded_error, train
 from softshare.training.cost import cost
@@ -27,7 +27,7 @@ from softshare.training.folded_score import measure
 from softshare.training.image_task import ImageTask
 from softshare.training.step import Step
 from softshare.training.tasks import task_for
-from softshare.training.watch import Watch
+from softshare.training.watch import Stopped, Watch
 
 ASKED: dict[str, Any] = {"model": "swrn-16-1-2", "profile": "smoke", "examples": 384, "epochs": 4}
 RECIPE = for_profile(**ASKED)
@@ -36,6 +36,14 @@ QUIET: dict[str, Any] = {"device": "cpu", "progress": False}
 
 def essence(run: Run) -> Run:
     return replace(run, cost={}, origin={})
+
+
+def after_an_epoch() -> Watch:
+    class OneEpoch(Watch):
+        def note(self, done: int, total: int, seconds: float) -> None:
+            self.ask()
+
+    return OneEpoch()
 
 
 def trained(run: Run) -> list[Any]:
@@ -82,7 +90,7 @@ def cut_off(folder: Path, straight: Run) -> Path:
     assert run == Run.load(folder / "runs" / run.path)
     assert trained(run) == trained(straight)
     assert run.folded == []
-    assert run.origin["folded"] == LATER
+    assert run.origin["folded"] == f"{LATER}, or fold RECORD --measure"
     return checkpoint_of(RECIPE, folder / "runs")
 
 
@@ -149,6 +157,54 @@ def test_killed_while_measuring_it_goes_on_with_that(
     assert whole.folded == []
     assert essence(train(**ASKED, **QUIET, runs=tmp_path / "runs")) == essence(straight)
     assert not checkpoint_of(RECIPE, tmp_path / "runs").exists()
+
+
+@pytest.fixture
+def no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a large network."""
+    monkeypatch.setattr(weights, "LIMIT", 0)
+
+
+def test_without_checkpoint_and_weights_it_is_trained_again(
+    straight: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_weights: None
+) -> None:
+    """The record stays until there is another one; a large network keeps no weights."""
+    runs, here = tmp_path / "runs", Place("cpu", 1, 1, tmp_path / "runs")
+    with monkeypatch.context() as patch, pytest.warns(UserWarning, match=rf"are {LATER}\.$"):
+        run = train(**ASKED, **QUIET, runs=runs, watch=Hurried(patch, 5))
+    assert (run.folded, run.weights) == ([], {})
+    assert run.origin["folded"] == LATER, "fold --measure would find no weights"
+    checkpoint_of(RECIPE, runs).unlink()
+    assert not here.recorded(RECIPE)
+    with pytest.raises(Stopped):
+        train(**ASKED, **QUIET, runs=runs, watch=after_an_epoch())
+    assert Run.load(runs / run.path) == run
+    assert not here.recorded(RECIPE)
+    assert here.begun(RECIPE) == 1
+    assert essence(train(**ASKED, **QUIET, runs=runs)) == replace(essence(straight), weights={})
+    assert here.recorded(RECIPE)
+
+
+@pytest.mark.parametrize("kept", [{}, {"folded": [{"threshold": 1.0}]}, {"weights": {"bytes": 9}}])
+def test_what_has_foldings_or_weights_is_not_trained_again(
+    kept: dict[str, Any], straight: Run, tmp_path: Path
+) -> None:
+    bare = {"folded": [], "weights": {}, "origin": {"folded": LATER}}
+    run = replace(straight, **(bare | kept))
+    assert unmeasured(run, "cpu", tmp_path / "runs") == (not kept)
+
+
+def test_foldings_stand_beside_the_curves_of_their_own_training(
+    straight: Run, tmp_path: Path
+) -> None:
+    """Trained again to the end and killed there, the record is still that of another training."""
+    cut_off(tmp_path, straight)
+    runs = tmp_path / "runs"
+    run = Run.load(runs / straight.path)
+    other = [error + 1 for error in run.curves["test_error"]]
+    result = {"test_error": other[-1]}
+    replace(run, curves=run.curves | {"test_error": other}, result=result).save(runs)
+    assert essence(train(**ASKED, **QUIET, runs=runs)) == essence(straight)
 
 
 def elsewhere(saved: Path) -> None:
