@@ -13,7 +13,7 @@ from typing import Any
 from softshare import storage
 from softshare.paths import runs_root
 from softshare.records import Run
-from softshare.records.holding import Busy, checkpoint_of, held
+from softshare.records.holding import Busy, checkpoint_of, held, lost
 from softshare.records.unpacking import members
 
 
@@ -43,8 +43,9 @@ def merge(files: Iterable[Path | str], runs: Path | str | None = None) -> Merged
 
     A record is taken if there is none of its run, if that one is damaged, or if that one lacks
     something that the new one measured and the new one lacks nothing that it has. Else ours
-    stays, and also, with a report, wherever images or results differ. All archives are looked
-    through before anything is written, and each file is replaced whole or not at all.
+    stays, and also, with a report, wherever images or results differ; but where ours has nothing
+    left to measure its foldings on, one of another training takes its place. All archives are
+    looked through before anything is written, and each file is replaced whole or not at all.
 
     Args:
         files: zip archives.
@@ -91,7 +92,8 @@ def _take(
         place, saved = root / path, checkpoint_of(run.recipe, root)
         with held(saved, path):
             ours = _ours(place)
-            if ours is not None and (differ := _differences(run, ours)):
+            again = ours is not None and lost(ours) and not saved.is_file() and _better(run, ours)
+            if ours is not None and (differ := _differences(run, ours, again)):
                 result.conflicts[path] = differ
                 return
             if ours is not None and not _better(run, ours):
@@ -133,10 +135,11 @@ def _better(new: Run, ours: Run) -> bool:
     return has[0] > has[1]
 
 
-def _differences(new: Run, ours: Run) -> str:
+def _differences(new: Run, ours: Run, again: bool) -> str:
+    """Why one cannot stand for the other; `again`: ours was to be trained again in any case."""
     if new.data.get("checksum") != ours.data.get("checksum"):
         return "made with other images of the same name"
-    if (new.result, new.curves) != (ours.result, ours.curves):
+    if not again and (new.result, new.curves) != (ours.result, ours.curves):
         made = [f"{run.result} on {run.origin.get('device')}" for run in (ours, new)]
         return f"ours has {made[0]}, the other {made[1]}"
     return ""

@@ -149,6 +149,22 @@ def test_a_conflict_changes_nothing_whichever_record_has_more(
     assert files("here") == before
 
 
+@pytest.mark.parametrize(("more", "came"), [(FULL, "replaced"), ({}, "conflicts")])
+def test_one_that_was_trained_again_for_its_foldings_replaces_one_that_lost_them(
+    make_run: Make, more: dict[str, Any], came: str
+) -> None:
+    """On a GPU no two trainings are alike; of other images it is a conflict all the same."""
+    recipe = for_profile("wrn-28-1")
+    ours = make_run(recipe, 4.5)
+    ours = replace(ours, origin=ours.origin | {"folded": LATER})
+    ours.save(HERE)
+    travelled(replace(make_run(recipe, 4.75, checksum="sha256:11"), **more))
+    assert list(merge(["from.zip"], HERE).conflicts) == [ours.path]
+    travelled(replace(make_run(recipe, 4.75), **more))
+    assert list(getattr(merge(["from.zip"], HERE), came)) == [ours.path]
+    assert Run.load(Path(HERE, ours.path)).result["test_error"] == (4.75 if more else 4.5)
+
+
 def test_neither_is_better_where_each_has_what_the_other_lacks(make_run: Make) -> None:
     recipe = for_profile("wrn-28-1")
     ours = replace(make_run(recipe, 4.5), cost={})
