@@ -19,6 +19,7 @@ LIMIT = 15 * 2**20
 MOST = 8
 """Archives at most."""
 
+_SHRINK = 2  # times that a checkpoint may shrink; its floats hardly do
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same records make the same archive
 
 
@@ -67,7 +68,11 @@ def pack(
         for path in records
     ]
     for recipe in unfinished:
-        if (saved := checkpoint_of(recipe, runs)).is_file():
+        if not (saved := checkpoint_of(recipe, runs)).is_file():
+            continue
+        if saved.stat().st_size > _SHRINK * limit:
+            result.left_out.append(saved.name)
+        else:
             groups.append((saved.name, [(f"checkpoints/{saved.name}", saved)]))
     boxes: list[list[tuple[str, bytes]]] = []
     sizes: list[int] = []

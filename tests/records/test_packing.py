@@ -250,6 +250,17 @@ def test_an_unfinished_run_travels_and_the_one_that_is_further_stays(runs: list[
     assert "is damaged: its checksum does not match" in text
 
 
+def test_a_checkpoint_that_cannot_fit_is_named_and_not_even_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Compressing that of a large network takes longer than a queue has at its end."""
+    recipe, saved = for_profile("wrn-28-1", seed=7), unfinished(THERE, 5)
+    half = saved.stat().st_size // 2
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} was read"))
+    packed = pack("out.zip", [], THERE, [recipe], limit=half - 1)
+    assert (packed.archives, packed.left_out) == ({}, [saved.name])
+
+
 @pytest.mark.parametrize("other", [{"place": "cuda in bfloat16"}, {"images": "sha256:11"}])
 def test_what_goes_on_here_stays_however_far_another_is_elsewhere(other: dict[str, str]) -> None:
     there = unfinished(THERE, 100, **other)
