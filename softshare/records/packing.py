@@ -16,8 +16,8 @@ from softshare.records.weights import companions
 
 LIMIT = 15 * 2**20
 """Bytes of an archive at most."""
-MOST = 8
-"""Archives at most."""
+MOST = 4
+"""Archives at most: some transfers take no more than 64 MiB together."""
 
 _SHRINK = 2  # times that a checkpoint may shrink; its floats hardly do
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same records make the same archive

@@ -15,7 +15,7 @@ import torch
 from softshare import storage
 from softshare.models import build
 from softshare.recipe import for_profile
-from softshare.records import Run
+from softshare.records import Run, packing
 from softshare.records.holding import LATER, checkpoint_of, held
 from softshare.records.merging import merge
 from softshare.records.packing import pack
@@ -81,6 +81,10 @@ def test_what_is_beyond_the_last_archive_is_named(runs: list[Run]) -> None:
     packed = pack("out.zip", [run.path for run in runs], THERE, limit=400_000, most=1)
     assert list(packed.archives) == [Path("out.zip")]
     assert packed.left_out == [runs[1].path]
+
+
+def test_all_archives_together_are_no_more_than_a_transfer_takes() -> None:
+    assert packing.LIMIT * packing.MOST <= 64 * 2**20
 
 
 def test_a_record_that_is_not_there_cannot_be_packed(runs: list[Run]) -> None:
