@@ -17,7 +17,7 @@ from timing import in_turn, quartiles, ratios
 
 from softshare.commands.flags import count
 from softshare.paths import data_root
-from softshare.records.origin import origin
+from softshare.records.origin import origin, unknown_commit
 from softshare.results import speed
 from softshare.training.device import device_for
 
@@ -76,6 +76,8 @@ class Benchmark:
         self.command = shlex.join(words)
         self.out = options.out or (None if self.quick else data_root() / "benchmarks")
         self.origin = origin(self.device)
+        if self.out and (text := unknown_commit()):
+            print(f"{self.name}: {text}", flush=True)
         self.rates: dict[Any, float] = {}  # of products by dtype, of copies by size: the best seen
 
     def cases(self, cases: Iterable[Any]) -> Iterator[Any]:

@@ -70,6 +70,18 @@ def test_it_runs_and_leaves_records(
         assert record["quick"]
 
 
+def test_a_copy_without_history_is_told_how_records_name_their_commit(
+    part: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    shared = part("benchmark")
+    monkeypatch.setattr(sys, "argv", ["some.py", "--device", "cpu", "--out", str(tmp_path)])
+    monkeypatch.setattr("softshare.records.origin.PACKAGE", tmp_path / "softshare")
+    for commit in ("", "0123456789ab"):
+        monkeypatch.setenv("SOFTSHARE_COMMIT", commit)
+        shared.Benchmark("some.py", shared.arguments("A benchmark."))
+        assert ("set SOFTSHARE_COMMIT to what" in capsys.readouterr().out) == (not commit)
+
+
 def test_every_script_is_known_and_has_its_place_on_the_page() -> None:
     scripts = {p.stem for p in SCRIPTS.glob("*.py") if "def main" in p.read_text()}
     assert scripts - {"__main__"} == set(speed.BENCHMARKS)

@@ -16,6 +16,7 @@ from softshare.queue.estimate import Estimate, Estimator, measure
 from softshare.queue.narration import Narrator, name, span
 from softshare.queue.place import Place
 from softshare.queue.workers import alone
+from softshare.records.origin import unknown_commit
 from softshare.training.device import device_for
 
 _RESERVE = 15.0  # seconds to write checkpoints and to pack, or a tenth of a small budget
@@ -31,6 +32,8 @@ def work(arguments: argparse.Namespace) -> int:
     jobs, absent = _trainable(jobs)
     begun = {job: place.begun(job.recipe) for job in jobs if not place.recorded(job.recipe)}
     narrator = Narrator(arguments.quiet)
+    if not arguments.dry_run and (text := unknown_commit()):
+        narrator.say(f"warning {text}")
     if absent:
         narrator.say(
             f"{absent} runs of the plan are left out: there is no {IMAGENET} here; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from dataclasses import fields
 from typing import Any
 
@@ -11,6 +12,7 @@ from softshare.paths import runs_root
 from softshare.recipe import Recipe
 from softshare.recipe.request import request
 from softshare.records import Run
+from softshare.records.origin import unknown_commit
 from softshare.training import train
 from softshare.training.engine import ENGINES, VARIABLE
 from softshare.training.precision import PRECISIONS
@@ -70,6 +72,8 @@ def asked(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _train(arguments: argparse.Namespace) -> None:
+    if speaks() and (text := unknown_commit()):
+        warnings.warn(text, stacklevel=2)
     run = train(
         **asked(arguments),
         runs=arguments.runs,

@@ -12,6 +12,8 @@ import torch
 
 from softshare.paths import PACKAGE
 
+_UNKNOWN = "unknown"
+
 
 def origin(device: torch.device, processes: int = 1) -> dict[str, Any]:
     """What a record says of its making: device, processes, threads, versions and commit.
@@ -34,8 +36,25 @@ def origin(device: torch.device, processes: int = 1) -> dict[str, Any]:
         "torch": torch.__version__,
         "python": platform.python_version(),
         "softshare": softshare.__version__,
-        "commit": os.environ.get("SOFTSHARE_COMMIT") or _commit(),
+        "commit": _commit(),
     }
+
+
+def unknown_commit() -> str:
+    """A sentence for who makes records whose commit nobody could tell; else nothing.
+
+    Example:
+        >>> from unittest.mock import patch
+        >>> with patch.dict(os.environ, SOFTSHARE_COMMIT="0123456789ab"):
+        ...     unknown_commit()
+        ''
+    """
+    if _commit() != _UNKNOWN:
+        return ""
+    return (
+        "Records name the commit that made them, and this copy of the code has no history: set "
+        "SOFTSHARE_COMMIT to what `git rev-parse --short=12 HEAD` prints in the checkout."
+    )
 
 
 def device_name(device: torch.device) -> str:
@@ -56,6 +75,9 @@ def _processor() -> str:
 
 
 def _commit() -> str:
+    if told := os.environ.get("SOFTSHARE_COMMIT"):
+        return told
+
     def git(*words: str) -> str:
         command = ["git", "-C", str(PACKAGE.parent), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -65,4 +87,4 @@ def _commit() -> str:
         changed = git("status", "--porcelain", "--untracked-files=no", "--", "softshare")
         return git("rev-parse", "--short=12", "HEAD") + ("-changed" if changed else "")
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return _UNKNOWN

@@ -23,7 +23,7 @@ from softshare.data import image_cache
 from softshare.data.image_set import Splits, image_sets
 from softshare.recipe import Recipe, for_profile
 from softshare.recipe.request import request
-from softshare.records import Run
+from softshare.records import Run, origin
 from softshare.records.provenance import command
 from softshare.training.image_task import ImageTask
 
@@ -59,6 +59,7 @@ Captured = pytest.CaptureFixture[str]
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The data root, and the working directory: nothing is read or written elsewhere."""
+    monkeypatch.setenv("SOFTSHARE_COMMIT", "0123456789ab")  # tests may be a copy without history
     monkeypatch.setenv("SOFTSHARE_DATA", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -256,6 +257,18 @@ def test_damaged_archives_are_named(folder: Path, capsys: Captured) -> None:
     assert f"{folder / 'flowers.tar.gz'} is damaged" in sentences[1]
     assert f"{folder / 'flowers.zip'} is damaged" in sentences[2]
     assert "is not the official archive of cifar10: its md5 is" in sentences[3]
+
+
+def test_train_tells_a_copy_without_history_how_records_name_their_commit(
+    folder: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(origin, "PACKAGE", folder / "softshare")
+    for commit in ("", "0123456789ab"):
+        monkeypatch.setenv("SOFTSHARE_COMMIT", commit)
+        assert main(["train", "wrn-10-1", *SMOKE, "--seed", str(len(commit))]) == 0
+        assert ("set SOFTSHARE_COMMIT to what" in capsys.readouterr().err) == (not commit)
+        (path,) = folder.glob(f"data/runs/**/seed{len(commit)}-*.json")
+        assert Run.load(path).origin["commit"] == (commit or "unknown")
 
 
 def test_a_damaged_record_is_named_set_aside_and_trained_again(

@@ -24,7 +24,7 @@ from softshare.queue.narration import Narrator, name
 from softshare.queue.place import Place
 from softshare.queue.workers import Ending
 from softshare.recipe import Recipe, for_profile
-from softshare.records import Run, weights
+from softshare.records import Run, origin, weights
 from softshare.records.holding import checkpoint_of
 from softshare.training.cost import _SIZES
 from softshare.training.engine import COMPILE
@@ -449,6 +449,21 @@ def test_what_was_begun_on_another_kind_of_device_is_left_out_and_said(
     out = capsys.readouterr().out
     assert "2 runs of the plan are left out: their checkpoints are of another kind of dev" in out
     assert "1 runs in the plan, 0 recorded" in out
+
+
+def test_a_copy_without_history_is_told_how_records_name_their_commit(
+    quick: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(origin, "PACKAGE", tmp_path / "softshare")
+    monkeypatch.delenv("SOFTSHARE_COMMIT", raising=False)
+    assert main([*quick, "--budget", "1h"]) == 0
+    assert "warning Records name the commit that made them" in capsys.readouterr().out
+    monkeypatch.setenv("SOFTSHARE_COMMIT", "0123456789ab")
+    assert main([*quick, "--budget", "1h"]) == 0
+    assert "commit" not in capsys.readouterr().out
 
 
 def test_the_exit_status_says_whether_a_run_failed(
