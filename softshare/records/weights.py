@@ -36,6 +36,11 @@ def companions(record: Path | str) -> tuple[Path, ...]:
     return (place,) if place.is_file() else ()
 
 
+def small(net: nn.Module) -> bool:
+    """Whether a network is one of those that keep their weights."""
+    return sum(p.numel() for p in net.parameters()) < LIMIT
+
+
 def keep(
     run: Run,
     net: nn.Module | Mapping[str, Tensor],
@@ -76,7 +81,7 @@ def keep(
     """
     if isinstance(net, Mapping):
         net = _filled(run, net, "the given state_dict")
-    if sum(p.numel() for p in net.parameters()) >= LIMIT:
+    if not small(net):
         return run
     try:
         from safetensors.torch import save

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from softshare.models import build
 from softshare.recipe import Recipe
 from softshare.records import Run
+from softshare.records.weights import small
+from softshare.sharing import banks
 from softshare.sharing.constraint import constrain
 from softshare.training.checkpoints import Checkpoint
 from softshare.training.engine import engine_for, tuned
@@ -125,9 +127,11 @@ class Training:
                     self.journal.at_once = max(self.journal.at_once, self.watch.at_once)
                 shown = {"loss": f"{loss:.3g}"} | {n: f"{x:.4g}" for n, x in scores.items()}
                 bar.set_postfix(shown)
-                passed = time.monotonic() - written
-                if epoch + 1 == total or passed >= self.checkpoint_seconds:
-                    self._save()  # at the end always: what is measured then may be cut off
+                if epoch + 1 == total:
+                    if banks(self.net) or small(self.net):
+                        self._save()  # scoring foldings and kept weights may be cut off
+                elif time.monotonic() - written >= self.checkpoint_seconds:
+                    self._save()
                     written = time.monotonic()
                 elif self.watch:
                     self._unsaved = copy.deepcopy(self._state())

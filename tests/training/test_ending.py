@@ -25,6 +25,7 @@ from softshare.training import folded_error, train
 from softshare.training.cost import cost
 from softshare.training.folded_score import measure
 from softshare.training.image_task import ImageTask
+from softshare.training.loop import Training
 from softshare.training.step import Step
 from softshare.training.tasks import task_for
 from softshare.training.watch import Stopped, Watch
@@ -256,6 +257,35 @@ def test_a_plain_network_is_recorded_once(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(Run, "save", noting)
     run = train(**{**ASKED, "model": "wrn-10-1"}, **QUIET, runs=tmp_path / "runs")
     assert saved == [run]
+
+
+@pytest.mark.parametrize(
+    ("model", "limit", "kept"), [("wrn-10-1", 10**6, 4), ("swrn-16-1-2", 0, 4), ("wrn-10-1", 0, 3)]
+)
+def test_the_last_epoch_is_kept_unless_a_record_is_all_that_follows(
+    model: str, limit: int, kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut off before it, a large plain network redoes what its last checkpoint lacks: an epoch."""
+    monkeypatch.setattr(weights, "LIMIT", limit)
+    asked, runs = ASKED | {"model": model}, tmp_path / "runs"
+    straight = train(**asked, **QUIET, runs=tmp_path / "straight" / "runs")
+    done, an_epoch = [], Training._epoch
+
+    def noting(training: Training, epoch: int, bar: Any) -> Any:
+        done.append(epoch)
+        return an_epoch(training, epoch, bar)
+
+    def interrupted(run: Run, root: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Training, "_epoch", noting)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Run, "save", interrupted)
+        train(**asked, **QUIET, runs=runs, checkpoint_seconds=0)
+    saved = storage.load_checkpoint(checkpoint_of(straight.recipe, runs))
+    assert saved["curves"]["epoch"] == [1, 2, 3, 4][:kept]
+    assert essence(train(**asked, **QUIET, runs=runs)) == essence(straight)
+    assert done == [0, 1, 2, 3, *range(kept, 4)]
 
 
 # ------------------------------------------------------------------------------- how long it takes
