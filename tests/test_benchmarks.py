@@ -92,6 +92,14 @@ def test_every_script_is_known_and_has_its_place_on_the_page() -> None:
     assert set(runner["SHARES"]) == set(speed.BENCHMARKS)
 
 
+def test_sharing_is_hoped_to_cost_less_on_a_gpu_and_nothing_there_with_few_templates(
+    part: Any,
+) -> None:
+    most = part("price_of_sharing").most
+    assert [f"{most('cuda', k, 10):.3g}" for k in "L21"] == ["1.02", "1", "1"]
+    assert [most("cpu", "L", width) for width in (1, 2, 10)] == [None, 1.05, 1.05]
+
+
 def test_the_records_of_the_project_are_whole() -> None:
     for record in speed.load():
         assert not record["quick"]
