@@ -100,10 +100,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return dict(state)
 
 
-def set_aside(path: Path, why: str, what: str = "the run is trained") -> Path:
-    """Renames a damaged file, says so and what is done anew, and returns its new place."""
+def set_aside(path: Path, why: str, then: str = "the run is trained anew") -> Path:
+    """Renames a damaged file, says so and what follows, and returns its new place."""
     place = path.with_name(path.name + ".damaged")
     with suppress(FileNotFoundError):  # another process was quicker
         os.replace(path, place)
-    warnings.warn(f"{why} It was set aside as {place.name}; {what} anew.", stacklevel=3)
+    warnings.warn(f"{why} It was set aside as {place.name}; {then}.", stacklevel=3)
     return place

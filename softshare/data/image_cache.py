@@ -48,7 +48,8 @@ def read(path: Path, name: str) -> tuple[ImageSet, ImageSet] | None:
             raise
         except Exception as error:  # broken bytes can fail anywhere in the reader
             reason = str(error) or type(error).__name__
-    storage.set_aside(path, f"The decoded images in {path} are damaged ({reason}).", "decoded")
+    why = f"the decoded images in {path} are damaged ({reason})."
+    storage.set_aside(path, why, "the archive has to be read again")
     return None
 
 
