@@ -117,9 +117,8 @@ class Report:
             lines.append(f"greatest output gap: not measured{why}; pass inputs=")
         for group in self.groups:
             mixed = f", mixed from {group.templates} templates" if group.mixes else ""
-            lines.append(
-                f"{group.group}: {len(group.layers)} layers, {len(group.ties)} weights{mixed}"
-            )
+            weights = f"{len(group.ties)} weight{'s'[: len(group.ties) > 1]}"
+            lines.append(f"{group.group}: {len(group.layers)} layers, {weights}{mixed}")
             lines.append(f"  schedule {' '.join(map(str, group.schedule))}")
             lines += [f"  program  {group.program}"] if group.program.loops else []
             for repeat, runs in self.repeats(group):

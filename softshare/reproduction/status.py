@@ -113,7 +113,7 @@ def _number(
         "paper": f"{printed:.2f} {about['unit']}",
         "verdict": (judged if len(judged) else own).iloc[0]["verdict"],
         "runs judged": int(judged["n"].sum()),
-        "other runs at its own size": int(own["n"].sum() - judged["n"].sum()),
+        "other runs": int(own["n"].sum() - judged["n"].sum()),
         "stand-ins": int(others["n"][same_set].sum()),
     }
 
