@@ -58,7 +58,7 @@ def fold(
         ValueError: a threshold out of range; a model folded already, one without two weights of
             equal shape, one that uses a name of `FoldedModel` for something of its own, one with
             layers that write their own weights in the pass over `inputs`, or one whose loops do
-            not return there what its tied layers do.
+            not return there what it returns without them.
 
     Example:
         >>> import softshare as ss
@@ -95,11 +95,10 @@ def fold(
     for source in sources:
         fold_group(members[source.label], parts[source.label], source.templates)
     groups = tuple(source.report(parts[source.label]) for source in sources)
+    after = outputs_of(plain, arguments)
     folded = finish(plain, Report(threshold, groups), None if loops else ())
     if folded.report.loops:
-        after = outputs_of_loops(folded, arguments, tied)
-    else:
-        after = outputs_of(folded, arguments)
+        after = outputs_of_loops(folded, arguments, after)
     report = replace(
         folded.report,
         bytes_before=serialised_size(net),

@@ -582,12 +582,13 @@ class Steps(nn.Module):
             return self.blocks[3](self.blocks[0](x))
         found = []
         for block in self.blocks:
-            x = block(x) + (x if self.way == "residual" else 0)
+            branches = {"residual": x + block(x), "small branch": x + 0.01 * block(x)}
+            x = branches.get(self.way, block(x))
             found.append(x)
         return found if self.way == "collects" else x
 
 
-@pytest.mark.parametrize("way", ["number", "residual", "collects"])
+@pytest.mark.parametrize("way", ["number", "residual", "small branch", "collects"])
 def test_a_model_that_steps_through_its_blocks_is_not_made_to_loop(way):
     torch.manual_seed(0)
     net, x = ss.share(Steps(way), 1), torch.randn(2, 5)
@@ -600,6 +601,14 @@ def test_steps_that_loops_do_not_change_are_no_reason_to_refuse():
     net, x = ss.share(Steps("plain"), 1), torch.randn(2, 5)
     made = ss.fold(net, inputs=x)
     assert made.report.gap < 1e-6 and len(made.blocks) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize("name", ["wrn", "path"])
+def test_loops_that_run_what_ran_before_are_no_reason_to_refuse_at_any_precision(name, dtype):
+    net, x = model(name)
+    made = ss.fold(net.to(dtype), 0.9, inputs=x.to(dtype))
+    assert any(loop.path for loop in made.report.loops)
 
 
 def test_a_model_that_draws_numbers_folds():
