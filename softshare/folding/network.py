@@ -12,7 +12,13 @@ from torch import Tensor, nn
 from softshare.folding import Folding, folding
 from softshare.folding.folded_model import FoldedModel, check_names, finish, unwrapped
 from softshare.folding.folded_weights import fold_group
-from softshare.folding.output_gap import gaps, measured, outputs_of, outputs_of_loops
+from softshare.folding.output_gap import (
+    gaps,
+    measured,
+    outputs_of,
+    outputs_of_loops,
+    refuse_unchecked,
+)
 from softshare.folding.report import GroupReport, Report
 from softshare.model_file import serialised_size
 from softshare.sharing import banks, unshare
@@ -57,8 +63,8 @@ def fold(
     Raises:
         ValueError: a threshold out of range; a model folded already, one without two weights of
             equal shape, one that uses a name of `FoldedModel` for something of its own, one with
-            layers that write their own weights in the pass over `inputs`, or one whose loops do
-            not return there what it returns without them.
+            layers that write their own weights in the pass over `inputs`, or one with loops that
+            does not return there what it returns without them, or nothing to compare.
 
     Example:
         >>> import softshare as ss
@@ -98,6 +104,7 @@ def fold(
     after = outputs_of(plain, arguments)
     folded = finish(plain, Report(threshold, groups), None if loops else ())
     if folded.report.loops:
+        refuse_unchecked(net, inputs, why)
         after = outputs_of_loops(folded, arguments, after)
     report = replace(
         folded.report,

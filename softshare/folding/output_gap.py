@@ -66,8 +66,8 @@ def measured(net: nn.Module, inputs: Any) -> tuple[tuple | None, list[Tensor], s
             raise
         first = str(error).partition("\n")[0].rstrip(".")
         return None, [], f"the model cannot be run on noise of its input_shape: {first}"
-    if arguments is not None and not outputs:
-        return None, [], "the model returns no tensor of floating point"
+    if arguments is not None and not any(x.isfinite().any() for x in outputs):
+        return None, [], "the model returns no finite number in a tensor of floating point"
     return arguments, outputs, ""
 
 
@@ -82,6 +82,20 @@ def outputs_of(net: nn.Module, arguments: tuple | None) -> list[Tensor]:
         for x in leaves
         if isinstance(x, Tensor) and x.is_floating_point() and x.numel()
     ]
+
+
+def refuse_unchecked(net: nn.Module, inputs: Any, why: str) -> None:
+    """Refuses loops that were to be checked on `inputs`, where nothing can be compared.
+
+    Raises:
+        ValueError: the user gave inputs, and `why` says why they measure nothing.
+    """
+    if why and not _is_noise(inputs):
+        raise ValueError(
+            "Loops are compared on inputs with the same model without them, and here nothing can "
+            f"be compared: {why}. Pass loops=False, or inputs=None where {type(net).__name__} "
+            "neither takes blocks that repeat by number nor steps through them."
+        )
 
 
 def outputs_of_loops(net: nn.Module, arguments: tuple | None, flat: list[Tensor]) -> list[Tensor]:
@@ -141,11 +155,18 @@ def _shapes(outputs: list[Tensor]) -> list[torch.Size]:
 
 
 def _greatest(a: list[Tensor], b: list[Tensor]) -> float:
-    return max((x.double() - y.double()).abs().max().item() for x, y in zip(a, b, strict=True))
+    """Greatest difference of two numbers; none between equal ones, also infinite or undefined."""
+    return max(_difference(x.double(), y.double()) for x, y in zip(a, b, strict=True))
+
+
+def _difference(x: Tensor, y: Tensor) -> float:
+    same = (x == y) | (x.isnan() & y.isnan())
+    return (x - y).abs().nan_to_num(torch.inf, torch.inf).masked_fill(same, 0.0).max().item()
 
 
 def _largest(outputs: list[Tensor]) -> float:
-    return max(x.double().abs().max().item() for x in outputs)
+    """Of the finite numbers."""
+    return max(x.double().abs().masked_fill(~x.isfinite(), 0.0).max().item() for x in outputs)
 
 
 def _rounding(outputs: list[Tensor]) -> float:

@@ -7,7 +7,9 @@ import io
 import pickle
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -609,6 +611,50 @@ def test_loops_that_run_what_ran_before_are_no_reason_to_refuse_at_any_precision
     net, x = model(name)
     made = ss.fold(net.to(dtype), 0.9, inputs=x.to(dtype))
     assert any(loop.path for loop in made.report.loops)
+
+
+@pytest.mark.parametrize("hidden", [-torch.inf, torch.nan])
+@pytest.mark.parametrize("way", ["residual", "plain"])
+def test_outputs_that_are_not_finite_hide_nothing(way, hidden):
+    class Masked(Steps):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x).masked_fill(torch.arange(5) == 2, hidden)
+
+    net, x = ss.share(Masked(way), 1), torch.randn(2, 5)
+    if way == "residual":
+        with pytest.raises(ValueError, match="steps through them"):
+            ss.fold(net, inputs=x)
+    report = ss.fold(net, inputs=x, loops=way == "plain").report
+    shown = net(x)[:, torch.arange(5) != 2].abs().max().item()
+    assert report.gap < 1e-6 and report.largest_output == pytest.approx(shown)
+
+
+def test_a_number_that_loops_make_infinite_is_a_difference():
+    class Uncounted(Steps):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.blocks(x).masked_fill(torch.tensor(len(self.blocks) < 4), torch.inf)
+
+    net, x = ss.share(Uncounted("plain"), 1), torch.randn(2, 5)
+    with pytest.raises(ValueError, match="by number, or steps through them"):
+        ss.fold(net, inputs=x)
+
+
+@dataclass
+class Answer:
+    scores: Tensor
+
+
+@pytest.mark.parametrize("answer", [Answer, lambda x: x > 0, lambda x: x + torch.nan])
+def test_loops_that_inputs_cannot_check_are_refused(answer):
+    class Answers(Steps):
+        def forward(self, x: Tensor) -> Any:
+            return answer(super().forward(x))
+
+    net, x = ss.share(Answers("plain"), 1), torch.randn(2, 5)
+    with pytest.raises(ValueError, match=r"nothing can be compared: the model returns no finite"):
+        ss.fold(net, inputs=x)
+    assert ss.fold(net, inputs=None).report.loops
+    assert "no finite number" in str(ss.fold(net, inputs=x, loops=False).report)
 
 
 def test_a_model_that_draws_numbers_folds():
