@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 
 def input_shape_of(net: nn.Module) -> tuple[int, ...] | None:
@@ -72,11 +72,14 @@ def measured(net: nn.Module, inputs: Any) -> tuple[tuple | None, list[Tensor], s
 
 
 def outputs_of(net: nn.Module, arguments: tuple | None) -> list[Tensor]:
-    """What a model returns in eval mode: its tensors of floating point."""
+    """What a model returns in eval mode: its tensors of floating point.
+
+    What it writes into its arguments and buffers is written into copies.
+    """
     if arguments is None:
         return []
     with torch.no_grad(), _evaluating(net):
-        leaves = tree_leaves(net(*arguments))
+        leaves = tree_leaves(net(*tree_map_only(Tensor, torch.clone, arguments)))
     return [
         x.detach().cpu().clone()
         for x in leaves
@@ -124,13 +127,17 @@ def outputs_of_loops(net: nn.Module, arguments: tuple | None, flat: list[Tensor]
 
 @contextmanager
 def _evaluating(net: nn.Module) -> Iterator[None]:
-    modes = {module: module.training for module in net.modules()}
+    kept = {module: (module.training, dict(module._buffers)) for module in net.modules()}
+    copies = {id(buffer): buffer.clone() for buffer in net.buffers()}
+    for module, (_, buffers) in kept.items():
+        module._buffers.update({name: copies.get(id(b)) for name, b in buffers.items()})
     net.eval()
     try:
         yield
     finally:
-        for module, mode in modes.items():
+        for module, (mode, buffers) in kept.items():
             module.training = mode
+            module._buffers.update(buffers)
 
 
 def gaps(model: list[Tensor], tied: list[Tensor], folded: list[Tensor]) -> dict[str, Any]:

@@ -666,6 +666,33 @@ def test_a_model_that_draws_numbers_folds():
     assert ss.fold(ss.share(net, 1), inputs=torch.randn(2, 5)).report.loops
 
 
+class Writes(nn.Module):
+    """Normalises its input in place, and counts its calls in a buffer, by which it divides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = linears(4)
+        self.register_buffer("calls", torch.ones(()))
+        self.register_buffer("unused", None)
+
+    def forward(self, x: Tensor, more: dict[str, Tensor]) -> Tensor:
+        self.calls += 1
+        x.sub_(0.5).div_(0.25)
+        return self.layers(x + more["y"].mul_(2)) / self.calls
+
+
+@pytest.mark.parametrize("loops", [True, False])
+def test_what_a_model_writes_is_written_into_copies(loops):
+    torch.manual_seed(0)
+    net, x, y = ss.share(Writes(), 1), torch.randn(2, 5), torch.randn(2, 5)
+    given = x.clone(), {"y": y.clone()}
+    made = ss.fold(net, inputs=given, loops=loops)
+    assert made.report.gap < 1e-5
+    assert torch.equal(given[0], x) and torch.equal(given[1]["y"], y)
+    assert made.calls == net.calls == 1
+    torch.testing.assert_close(made(x.clone(), {"y": y.clone()}), net(x, {"y": y}))
+
+
 def test_outputs_whose_shapes_depend_on_the_weights_are_not_compared():
     class Positive(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
