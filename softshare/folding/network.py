@@ -62,9 +62,10 @@ def fold(
 
     Raises:
         ValueError: a threshold out of range; a model folded already, one without two weights of
-            equal shape, one that uses a name of `FoldedModel` for something of its own, one with
-            layers that write their own weights in the pass over `inputs`, or one with loops that
-            does not return there what it returns without them, or nothing to compare.
+            equal shape, one that has lost layers of a group, one that uses a name of `FoldedModel`
+            for something of its own, one with layers that write their own weights in the pass over
+            `inputs`, or one with loops that does not return there what it returns without them, or
+            nothing to compare.
 
     Example:
         >>> import softshare as ss

@@ -169,7 +169,7 @@ def groups(net: nn.Module) -> dict[str, list[str]]:
         rows.
 
     Raises:
-        ValueError: a folded model, or one that has lost its templates.
+        ValueError: a folded model, or one that has lost its templates or layers of a group.
 
     Example:
         >>> groups(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)))

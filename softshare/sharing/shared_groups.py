@@ -6,6 +6,7 @@ from torch import nn
 
 from softshare.sharing.bank import TemplateBank
 from softshare.sharing.forward_pass import pass_of
+from softshare.sharing.refusals import listed
 from softshare.sharing.shared_weights import check_whole, shared_weights
 
 
@@ -28,10 +29,21 @@ def banks(net: nn.Module) -> dict[str, TemplateBank]:
 def layer_names(net: nn.Module) -> dict[str, list[str]]:
     """The weights of each group by their names in `net`, whichever part of it was shared.
 
-    A layer that is no longer in `net` keeps the name that it had.
+    Raises:
+        ValueError: a group has layers that `net` does not hold; or as `banks`.
     """
     names = {(bank, layer): name for name, bank, layer in shared_weights(net)}
+    found = banks(net)
+    for label, bank in found.items():
+        gone = [name for layer, name in enumerate(bank.layers) if (bank, layer) not in names]
+        if gone:
+            raise ValueError(
+                f"Group {label!r} has layers that this model does not hold, shared as "
+                f"{listed(gone)}: they were taken out or replaced, or this is a part of the model "
+                "that was shared. unshare() a model before it is taken apart; unshare() of this "
+                "one makes the present weights its own."
+            )
     return {
-        label: [names.get((bank, layer), name) for layer, name in enumerate(bank.layers)]
-        for label, bank in banks(net).items()
+        label: [names[bank, layer] for layer in range(len(bank.layers))]
+        for label, bank in found.items()
     }

@@ -146,10 +146,32 @@ def test_lists_without_labels_are_counted_on():
     assert ss.groups(net) == {"group 1": ["0", "1"], "group 1 2": ["2", "3"]}
 
 
-def test_a_layer_that_has_left_keeps_its_name():
-    net = ss.share(linears(), 2)
-    del net[3]
-    assert ss.groups(net) == {"Linear 4x4": ["0", "1", "2", "3"]}
+def later_replaced(net):
+    net[1][1] = nn.Linear(4, 4)
+    return net
+
+
+def later_removed(net):
+    del net[1][0]  # and the next takes its name
+    return net
+
+
+@pytest.mark.parametrize("ask", [ss.groups, ss.fold, ss.Explorer])
+@pytest.mark.parametrize(
+    ("change", "gone"),
+    [
+        (later_replaced, "1.1"),
+        (later_removed, "1.0"),
+        (lambda net: net[:1], "1.0, 1.1"),
+        (lambda net: net[0], "1.0, 1.1"),  # which has a layer of its own called "1"
+    ],
+)
+def test_a_group_that_has_lost_layers_is_refused(change, gone, ask):
+    net = change(ss.share(nn.Sequential(linears(2), linears(2)), 2))
+    with pytest.raises(ValueError, match=rf"does not hold, shared as {gone}: .* unshare\(\)"):
+        ask(net)
+    plain = ss.unshare(net)
+    assert ss.fold(plain, 1, inputs=torch.randn(2, 4)).report.gap < 1e-6
 
 
 def test_a_group_is_frozen_by_its_bank():
