@@ -9,6 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils import prune
+from torch.nn.utils.parametrize import register_parametrization
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.checkpoint import checkpoint
 
@@ -445,6 +447,49 @@ def test_other_dtypes(both, dtype):
     y.sum().backward()
     assert all(p.grad.dtype == dtype for p in twin.parameters())
     train(twin, x.to(dtype))
+
+
+class Mask(nn.Module):
+    """Keeps the greater half of a tensor's numbers."""
+
+    def __init__(self, whole):
+        super().__init__()
+        self.register_buffer("kept", whole.abs() > whole.abs().median())
+
+    def forward(self, whole):
+        return whole * self.kept
+
+
+def test_templates_are_pruned_for_good_by_a_parametrization(net, x):
+    bank = bank_of(net)
+    mask = Mask(bank.templates.detach())
+    register_parametrization(bank, "templates", mask)
+    train(net, x)
+    assert not bank.templates[~mask.kept].any() and bank.templates[mask.kept].all()
+    net.eval()
+    for made in (ss.unshare(net), ss.fold(net, 1, inputs=x), copy.deepcopy(net)):
+        torch.testing.assert_close(made.eval()(x), net(x))
+
+
+def test_templates_are_pruned_once_by_pytorchs_prune(net, x):
+    bank = bank_of(net)
+    prune.l1_unstructured(bank, "templates", 0.5)
+    prune.remove(bank, "templates")
+    assert (bank.templates == 0).float().mean() == 0.5
+    train(net, x)  # fills them
+    torch.testing.assert_close(ss.unshare(net)(x), net(x))
+
+
+def test_templates_are_initialised_one_by_one():
+    net = ss.share(nn.Sequential(*[nn.Conv2d(32, 32, 3, padding=1) for _ in range(4)]), 3).eval()
+    x = torch.randn(1, 32, 4, 4)
+    with torch.no_grad():
+        before = net(x)
+        for T in bank_of(net).templates.detach().chunk(3):
+            nn.init.kaiming_normal_(T, mode="fan_out")
+            assert T.shape == net[0].weight.shape
+            assert T.std().item() == pytest.approx((2 / (32 * 9)) ** 0.5, rel=0.05)
+        assert not torch.equal(net(x), before)  # nothing that was kept runs on
 
 
 def test_on_the_meta_device():
