@@ -144,7 +144,8 @@ def _computed(name: str, parts: tuple[str, ...]) -> property:
         if "scale" in parts and getattr(self, f"{name}_scale").dim():
             raise AttributeError(
                 f"This layer runs in a loop and has a {name} in each iteration, none outside it; "
-                "softshare.folding.looping.unrolled(net) is a copy with a layer for each."
+                "softshare.folding.looping.unrolled(net) is a copy with a layer for each. Blocks "
+                "that checkpoint themselves ask for it in backward: fold them with loops=False."
             )
         if "tie" in parts:
             whole = getattr(self, f"{name}_tie")

@@ -38,6 +38,10 @@ class Loop(nn.Module):
     shape than it takes, it writes the iterations one after the other. ``torch.fx`` cannot tell
     iterations apart and is refused; trace what `unrolled` returns.
 
+    A body may not call ``torch.utils.checkpoint`` itself. What is recomputed in backward, when the
+    loop has ended, finds the numbers of all iterations instead of its own, and raises or computes
+    wrong gradients. Checkpoint the loop, or what contains it.
+
     Args:
         iterations: two or more modules of equal structure, in the order in which they run; each
             takes what the one before returns. The first becomes the body and is changed.

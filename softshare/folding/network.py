@@ -56,6 +56,7 @@ def fold(
         loops: False leaves all layers where they are, tied: for a model whose own code takes
             blocks of an ``nn.Sequential`` by number, or steps through them. With loops it would
             find one block where there were several, which only measuring on `inputs` notices.
+            Also for blocks that checkpoint themselves in training.
 
     Returns:
         A new model of the class of `net` and of `FoldedModel`; see its ``report``.

@@ -360,6 +360,39 @@ def test_scales_and_rows_are_not_decayed(name):
             assert names[id(parameter)].endswith(("_scale", "_mix")) is is_free
 
 
+class Recomputed(nn.Linear):
+    """A layer that checkpoints itself, with a gain that its gradient needs again."""
+
+    def __init__(self, reentrant: bool) -> None:
+        super().__init__(5, 5)
+        self.reentrant, self.gain = reentrant, nn.Parameter(torch.rand(5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return self.inside(x)
+        return checkpoint(self.inside, x, use_reentrant=self.reentrant)
+
+    def inside(self, x: Tensor) -> Tensor:
+        return torch.tanh(super().forward(x) * self.gain)
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_blocks_that_checkpoint_themselves_train_without_loops(reentrant):
+    torch.manual_seed(0)
+    net = ss.share(nn.Sequential(*[Recomputed(reentrant) for _ in range(4)]), 1)
+    x = torch.randn(4, 5, requires_grad=True)
+    flat = ss.fold(net, 1, inputs=x, loops=False)
+    gradients = []
+    for mode in (True, False):
+        flat.train(mode)(x).square().sum().backward()
+        gradients.append(x.grad)
+        x.grad = None
+    torch.testing.assert_close(*gradients)
+    looping = ss.fold(net, 1, inputs=x)
+    with pytest.raises(AttributeError, match=r"checkpoint themselves.* loops=False"):
+        looping(x).square().sum().backward()
+
+
 @pytest.mark.parametrize("name", ["wrn", "mixed", "linear"])
 def test_autocast_checkpointing_and_functional_calls(name):
     made, x = folded(name)
