@@ -47,9 +47,9 @@ def loop_blocks(
     """Replaces, in place, children of every nn.Sequential that repeat by loops, nested ones too.
 
     Two blocks are one body when they have the same structure and every weight, that is, every
-    parameter of rank 2 or more, is the same object in both. Vectors, such as biases, scales and
-    the parameters of batch normalisation, and buffers are each iteration's own. A loop takes the
-    names of its first and last block, ``"1_to_4"``.
+    parameter that is longer than 1 along two axes or more, is the same object in both. Vectors,
+    such as biases, scales and the parameters of batch normalisation, and buffers are each
+    iteration's own. A loop takes the names of its first and last block, ``"1_to_4"``.
 
     Args:
         net: a model with folded layers.

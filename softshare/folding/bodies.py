@@ -23,7 +23,7 @@ class Bodies:
             for parts in (module._parameters, module._buffers, module._modules):
                 self.held += [part for part in parts.values() if part is not None]
         self.uses = Counter(map(id, self.held))
-        self.weights = {id(p) for p in net.parameters() if p.dim() > 1}
+        self.weights = {id(p) for p in net.parameters() if p.numel() > max(p.shape, default=1)}
         self.weights |= {id(p) for m in modules for n, p in _computed(m) if n.endswith("_mix")}
 
     def steps(self, blocks: Sequence[nn.Module]) -> tuple[Step, ...]:

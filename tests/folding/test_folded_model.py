@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models.convnext import CNBlock
 
 import softshare as ss
 from softshare.folding.folded_model import FoldedModel
@@ -550,6 +551,31 @@ def test_parts_that_were_shared_by_themselves_fold():
     assert type(made[3]) is nn.Linear
     assert made.report.gap < 1e-6
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in made.modules())
+
+
+def convnext(drop: Callable[[int], float]) -> nn.Sequential:
+    blocks = [CNBlock(4, 0.5, drop(i)) for i in range(4)]
+    for block in blocks:
+        nn.init.uniform_(block.layer_scale, 0.5, 1.0)
+    return nn.Sequential(*blocks)
+
+
+def test_vectors_with_axes_of_length_one_are_each_iterations_own(tmp_path):
+    torch.manual_seed(0)
+    net, x = ss.share(convnext(lambda _: 0.0), 1), torch.randn(2, 4, 6, 6)
+    made = ss.fold(net, 1, inputs=x)
+    assert [loop.path for loop in made.report.loops] == ["0_to_3"]
+    assert made[0].body.layer_scale.shape == (4, 4, 1, 1)
+    assert made.report.gap < 1e-5
+    made.save(tmp_path / "a")
+    back = FoldedModel.load(tmp_path / "a", like=net).to(memory_format=torch.channels_last)
+    torch.testing.assert_close(back(x), net(x))
+
+
+def test_blocks_whose_settings_differ_are_tied_and_no_loop():
+    net = ss.share(convnext(lambda i: 0.1 * i), 1)
+    report = ss.fold(net, 1, inputs=torch.randn(2, 4, 6, 6)).report
+    assert not report.loops and [len(g.ties) for g in report.groups] == [1, 1, 1]
 
 
 def test_activations_between_layers_join_the_loop_and_alone_are_none():
