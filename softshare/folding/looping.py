@@ -99,7 +99,11 @@ class Loop(nn.Module):
             named = dict(zip(map(str, self._slots), whole, strict=True))
             if (last := scanned(self.body, named, self.count, x)) is not None:
                 return last
-        rows = [_rows(slot, t, self.count) for slot, t in zip(self._slots, stacks, strict=True)]
+        training = any(module.training for module in self.body.modules())
+        rows = [
+            _rows(slot, t, self.count, training)
+            for slot, t in zip(self._slots, stacks, strict=True)
+        ]
         try:
             for t in range(self.count):
                 for (tensors, name), own in zip(places, rows, strict=True):
@@ -162,10 +166,10 @@ def unrolled(net: nn.Module) -> nn.Module:
     return net
 
 
-def _rows(slot: Slot, whole: Tensor, count: int) -> Sequence[Tensor]:
+def _rows(slot: Slot, whole: Tensor, count: int, training: bool) -> Sequence[Tensor]:
     rows = slot.rows(whole, count).unbind(0)
-    compiling = torch.compiler.is_compiling()
-    if slot.kind == "_buffers" and torch.is_grad_enabled() and not compiling:
+    graph = torch.is_grad_enabled() and not torch.compiler.is_compiling()
+    if slot.kind == "_buffers" and training and graph:
         # updated in place: with a version each, or an iteration spoils the graph of another
         return [row.data for row in rows]
     return rows

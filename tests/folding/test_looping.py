@@ -339,6 +339,23 @@ def test_functional_call_and_its_gradient():
         torch.testing.assert_close(got[name], parameter.grad)
 
 
+def test_an_ensemble_by_vmap():
+    loop, _, x = both("path layers")
+    loops = [disturb(copy.deepcopy(loop)).eval() for _ in range(3)]
+    outputs = torch.vmap(lambda state: torch.func.functional_call(loops[0], state, (x,)))(
+        torch.func.stack_module_state(loops)
+    )
+    torch.testing.assert_close(outputs, torch.stack([each(x) for each in loops]))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace")
+def test_traced():
+    loop, plain, x = both("path layers")
+    traced = torch.jit.trace(loop.eval(), x)
+    y = torch.randn_like(x)
+    torch.testing.assert_close(traced(y), plain.eval()(y))
+
+
 def test_a_tensor_used_twice_in_an_iteration_is_stacked_once():
     modules = [nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3)) for _ in range(2)]
     for module in modules:
