@@ -45,6 +45,8 @@ def share(
     rounding of the dtype, exactly with ``init="identity"``), become their least-squares
     approximation when k < L, and templates of freshly drawn weights are distributed like those.
     With other inits they start as the weights of the first k layers.
+    Coefficients are drawn without a look at the weights: with k < L what a model had learnt is
+    lost, and the LSM says nothing of how alike its weights were.
 
     Share once weights are drawn or loaded and layers parametrised (``weight_norm``,
     ``spectral_norm``), and before the optimizer is made or the model is wrapped in

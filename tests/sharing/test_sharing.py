@@ -214,6 +214,17 @@ def test_fewer_templates_start_as_the_least_squares_approximation():
     torch.testing.assert_close(torch.stack([layer.weight for layer in net]).flatten(1), fitted)
 
 
+@pytest.mark.parametrize("templates", [2, 4])
+def test_the_lsm_begins_without_a_look_at_the_weights(templates):
+    drawn = linears(4)
+    alike = nn.Sequential(*[copy.deepcopy(drawn[0]) for _ in drawn])
+    begin = []
+    for net in (drawn, alike):
+        ss.share(net, templates, generator=torch.Generator().manual_seed(0))
+        begin += ss.lsm(net).values()
+    assert torch.equal(*begin)
+
+
 @pytest.mark.parametrize("init", ["uniform", "normal", "sparse-uniform", "sparse-normal"])
 def test_other_inits_start_at_the_first_weights(init):
     net = linears(5)
