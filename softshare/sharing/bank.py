@@ -141,7 +141,13 @@ class TemplateBank(nn.Module):
         super()._load_from_state_dict(*args)
 
     def _mix(self, coefficients: Tensor, rounding: torch.dtype | None = None) -> tuple[Tensor, ...]:
-        return mix(self.templates, coefficients, rounding)
+        templates: Any = self.templates
+        if isinstance(templates, torch.fx.Proxy):
+            raise ValueError(
+                "torch.fx cannot follow how weights are mixed from templates; trace "
+                "softshare.unshare(net), or use torch.export."
+            )
+        return mix(templates, coefficients, rounding)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": None, "_baked": None}

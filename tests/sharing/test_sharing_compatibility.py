@@ -389,6 +389,24 @@ def test_export(both, strict):
     assert all(bank._open is None for bank in net.modules() if isinstance(bank, TemplateBank))
 
 
+class Reads(nn.Module):
+    """Asks its layers for their weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return F.linear(F.linear(x, self.a.weight), self.b.weight)
+
+
+def test_torch_fx_traces_what_unshare_gives():
+    net, x = ss.share(Reads(), 1), torch.randn(2, 4)
+    torch.testing.assert_close(torch.fx.symbolic_trace(ss.unshare(net))(x), net(x))
+    with pytest.raises(ValueError, match=r"torch.fx cannot follow .* trace softshare.unshare\(net"):
+        torch.fx.symbolic_trace(net)
+
+
 def test_onnx(net, x, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
