@@ -7,8 +7,11 @@ import pickle
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.nn.utils import prune
 from torch.nn.utils.parametrize import register_parametrization
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -369,6 +372,19 @@ def test_two_processes_take_the_step_of_one(tmp_path, start):
     for rank in (0, 1):
         end = torch.load(tmp_path / f"end-{rank}.pt", weights_only=True)
         same(end, dict(net.state_dict()))
+
+
+def test_sharded_at_its_root(both, tmp_path):
+    net, x = both
+    twin = copy.deepcopy(net)
+    dist.init_process_group("gloo", f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        fully_shard(net, mesh=init_device_mesh("cpu", (1,)))
+        for model in (net, twin):
+            train(model, x)
+        torch.testing.assert_close(net(x), twin(x))
+    finally:
+        dist.destroy_process_group()
 
 
 # a strict export warns of every attribute that a forward pass sets, also of those it sets back
