@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -98,13 +99,20 @@ def _inputs(
 ) -> tuple[Tensor, ...]:
     """A batch of one, without its numbers; none where the shape of an input is not known."""
     if example is not None:
-        return tuple(
-            x[:1].to("meta") for x in (example if isinstance(example, tuple) else (example,))
+        examples = example if isinstance(example, tuple) else (example,)
+        if not all(isinstance(x, Tensor) and x.dim() for x in examples):
+            raise ValueError(
+                "example is a tensor or a tuple of tensors, with the batch as their first axis; "
+                f"got {type(example).__name__} {example!r:.60}."
+            )
+        return tuple(x[:1].to("meta") for x in examples)
+    shape: Any = (input_shape_of(net) or ()) if input_shape is None else input_shape
+    if not isinstance(shape, Sequence) or not all(hasattr(n, "__index__") and n > 0 for n in shape):
+        raise ValueError(
+            f"input_shape holds numbers from 1 up; got {shape!r:.60}. Pass the shape of one "
+            "example, such as (3, 32, 32)."
         )
-    shape = (input_shape_of(net) or ()) if input_shape is None else tuple(input_shape)
     if not shape:
         return ()
-    if min(shape) < 1:
-        raise ValueError(f"input_shape holds numbers from 1 up; got {shape}.")
     dtype = next((p.dtype for p in net.parameters() if p.is_floating_point()), None)
     return (torch.empty(1, *shape, dtype=dtype, device="meta"),)

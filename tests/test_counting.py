@@ -173,7 +173,7 @@ def test_counting_leaves_the_model_alone(dtype):
         assert torch.equal(value, before[name])
 
 
-@pytest.mark.parametrize("shape", [(3, 0, 32), (-1,)])
+@pytest.mark.parametrize("shape", [(3, 0, 32), (-1,), 16, "16", (3.0,)])
 def test_shapes_without_numbers_are_refused(shape):
     with pytest.raises(ValueError, match="input_shape holds numbers from 1 up; got"):
         ss.count(nn.Linear(3, 3), shape)
@@ -185,6 +185,12 @@ def test_an_example_stands_for_what_a_shape_cannot_say():
     bilinear = nn.Bilinear(2, 3, 4)
     assert ss.count(bilinear, example=(torch.zeros(2, 2), torch.zeros(2, 3))).parameters == 28
     assert ss.count(nn.Linear(5, 7), example=torch.zeros(4, 5)) == ss.count(nn.Linear(5, 7), (5,))
+
+
+@pytest.mark.parametrize("example", [[torch.zeros(1, 3)], (torch.zeros(1, 3), 2), torch.ones(())])
+def test_examples_that_are_no_batches_are_refused(example):
+    with pytest.raises(ValueError, match=r"example is a tensor or a tuple of tensors, .*; got "):
+        ss.count(nn.Linear(3, 3), example=example)
 
 
 @pytest.mark.parametrize("shape", [(5,), (8, 8, 3)])
