@@ -82,7 +82,7 @@ CONV = nn.Conv2d(3, 3, 3)
 REFUSED = {
     "nothing equal": (lambda: nn.Sequential(nn.Linear(2, 3)), {}, "two or more weights of equal"),
     "all shared": (lambda: ss.share(linears()), {}, "this model has none that are free"),
-    "no groups": (linears, {"groups": []}, "two or more weights of equal"),
+    "no groups": (linears, {"groups": []}, r"weights of equal shape; groups is \[\]"),
     "one alone": (linears, {"groups": [["0"]]}, "two layers or more; group 'group 1' has 1"),
     "twice": (linears, {"groups": {"a": ["0", "0"]}}, "joins one group, once; '0' stands twice"),
     "in two": (linears, {"groups": [["0", "1"], ["1", "2"]]}, "'1' stands twice"),
@@ -214,6 +214,35 @@ def test_refused_with_a_sentence_and_nothing_changed(build, arguments, sentence)
         ss.share(net, **arguments)
     assert snapshot(net) == before
     assert list(values) == list(net.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ([linears()], r"A model is a torch\.nn\.Module; got list \[Sequential"),
+        (nn.Linear, r"is a torch\.nn\.Module; got type <class"),
+        (None, "got NoneType None"),
+    ],
+)
+def test_what_is_no_model_is_refused(given, sentence, tmp_path):
+    with pytest.raises(ValueError, match=sentence):
+        ss.share(given)
+    ss.fold(linears()).save(tmp_path / "a")
+    with pytest.raises(ValueError, match=sentence):
+        ss.FoldedModel.load(tmp_path / "a", like=lambda: given)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
+def test_a_scripted_model_is_refused():
+    with pytest.raises(ValueError, match=r"Sequential is in TorchScript.* it was made from"):
+        ss.share(torch.jit.script(linears()))
+
+
+def test_a_folded_model_is_not_loaded_like_another(tmp_path):
+    folded = ss.fold(linears())
+    folded.save(tmp_path / "a")
+    with pytest.raises(ValueError, match=FOLDED):
+        ss.FoldedModel.load(tmp_path / "a", like=folded)
 
 
 @pytest.mark.parametrize("around", [lambda ddp: ddp, nn.Sequential, torch.compile])

@@ -21,7 +21,7 @@ from softshare.model_file import fill, read, serialised
 from softshare.models import build
 from softshare.sharing import banks, unshare
 from softshare.sharing.grouping import resolve_groups
-from softshare.sharing.refusals import Folded
+from softshare.sharing.refusals import Folded, check_model, refuse_folded
 
 _FORMAT = "softshare-folded-1"
 _NAMES = ("report", "save", "load", "to_onnx", "to_bytes", "metadata")
@@ -111,12 +111,17 @@ class FoldedModel(Folded, nn.Module):
         Raises:
             FileNotFoundError: there is no such file.
             Damaged: it is not what was written.
-            ValueError: it was folded from another architecture, or blocks of `like` that are one
+            ValueError: `like` gives no model, or a folded one, or another architecture than the
+                file was folded from; or blocks of `like` that are one
                 loop in the file differ in mode, in hooks or in what is trained.
         """
         tensors, facts = read(Path(path), _FORMAT)
-        model = build(like) if isinstance(like, str) else like
-        model = unwrapped(model if isinstance(model, nn.Module) else model())
+        model: Any = build(like) if isinstance(like, str) else like
+        if callable(model) and not isinstance(model, nn.Module):
+            model = model()
+        check_model(model)
+        model = unwrapped(model)
+        refuse_folded(model)
         check_names(model)
         net = unshare(model) if banks(model) else copy.deepcopy(model)
         report = Report.from_json(facts)

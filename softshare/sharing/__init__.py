@@ -15,6 +15,7 @@ from softshare.sharing.grouping import Member, find_groups, resolve_groups
 from softshare.sharing.initialisation import initial_coefficients
 from softshare.sharing.refusals import (
     FOLDED,
+    check_model,
     is_folded,
     obstacles,
     refuse_folded,
@@ -83,8 +84,8 @@ def share(
 
     Raises:
         ValueError: an unknown or repeated name, unequal shapes, a weight that is shared or tied
-            already or cannot be mixed, k out of range, nothing to share, a folded model, or one in
-            DistributedDataParallel.
+            already or cannot be mixed, k out of range, nothing to share, what is no module, a
+            folded model, or one in TorchScript or DistributedDataParallel.
 
     Example:
         >>> net = nn.Sequential(*[nn.Conv2d(8, 8, 3, padding=1) for _ in range(4)])
@@ -94,9 +95,12 @@ def share(
         >>> net(torch.zeros(1, 8, 5, 5)).shape
         torch.Size([1, 8, 5, 5])
     """
+    check_model(net)
     refuse_folded(net)
     refuse_parallel(net)
     chosen = resolve_groups(net, groups) if groups is not None else find_groups(net)
+    if groups is not None and not chosen:
+        raise ValueError(f"Sharing needs two or more weights of equal shape; groups is {groups!r}.")
     if not chosen:
         raise ValueError(
             "Sharing needs two or more weights of equal shape; this model has none that are free. "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.parameter import UninitializedParameter as Lazy
@@ -31,6 +32,21 @@ def refuse_folded(net: nn.Module) -> None:
     """
     if is_folded(net):
         raise ValueError(FOLDED)
+
+
+def check_model(net: Any) -> None:
+    """Refuses what is no model, and one whose weights TorchScript has.
+
+    Raises:
+        ValueError: it is no module, or a scripted or traced one.
+    """
+    if not isinstance(net, nn.Module):
+        raise ValueError(f"A model is a torch.nn.Module; got {type(net).__name__} {net!r:.60}.")
+    if isinstance(net, torch.jit.ScriptModule):
+        raise ValueError(
+            f"{net.original_name} is in TorchScript, which keeps its weights to itself; take the "
+            "model that it was made from."
+        )
 
 
 def refuse_parallel(net: nn.Module) -> None:
