@@ -96,6 +96,18 @@ def test_a_part_that_has_the_first_layer_is_whole():
         banks(net[1])
 
 
+def test_a_later_part_is_trained_as_unshare_gives_it():
+    net = ss.share(nn.Sequential(linears(2), linears(2)), 2)
+    names = {}
+    for source in (net, ss.unshare(net)):
+        part = nn.Sequential(copy.deepcopy(source[1]), nn.Linear(4, 2))
+        part(torch.randn(2, 4)).sum().backward()
+        names[source is net] = [n for n, p in part.named_parameters() if p.grad is not None]
+    assert "0.0.weight" in names[False] and "0.0.weight" not in names[True]
+    with pytest.raises(ValueError, match=r"0\.0, 0\.1: mixed from the templates of group"):
+        ss.param_groups(nn.Sequential(copy.deepcopy(net[1]), nn.Linear(4, 2)))
+
+
 class Halves(nn.Module):
     """Two stacks, and a table in each."""
 
