@@ -112,8 +112,8 @@ class FoldedModel(Folded, nn.Module):
             FileNotFoundError: there is no such file.
             Damaged: it is not what was written.
             ValueError: `like` gives no model, or a folded one, or another architecture than the
-                file was folded from; or blocks of `like` that are one
-                loop in the file differ in mode, in hooks or in what is trained.
+                file was folded from; or blocks of `like` that are one loop in the file differ in
+                mode, in hooks or in what is trained.
         """
         tensors, facts = read(Path(path), _FORMAT)
         model: Any = build(like) if isinstance(like, str) else like

@@ -64,9 +64,8 @@ def fold(
     Raises:
         ValueError: a threshold out of range; a model folded already, one without two weights of
             equal shape, one that has lost layers of a group, one that uses a name of `FoldedModel`
-            for something of its own, one with layers that write their own weights in the pass over
-            `inputs`, or one with loops that does not return there what it returns without them, or
-            nothing to compare.
+            for something of its own; on `inputs`, layers that write their own weights, loops that
+            change what the model returns, or nothing returned to tell that by.
 
     Example:
         >>> import softshare as ss

@@ -658,6 +658,26 @@ def test_a_model_that_steps_through_its_blocks_is_not_made_to_loop(way):
     assert ss.fold(net, inputs=x, loops=False).report.gap < 1e-6
 
 
+def test_a_large_output_hides_no_change_of_a_small_one():
+    class Two(Steps):
+        def forward(self, x: Tensor) -> list[Tensor]:
+            return [1e4 * x, super().forward(x)]
+
+    with pytest.raises(ValueError, match="steps through them"):
+        ss.fold(ss.share(Two("residual"), 1), inputs=torch.randn(2, 5))
+
+
+def test_noise_hides_no_change_that_is_larger():
+    class Noisy(Steps):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) + 0.01 * torch.rand(2, 5)
+
+    torch.manual_seed(0)
+    with pytest.raises(ValueError, match="steps through them"):
+        ss.fold(ss.share(Noisy("residual"), 1), inputs=torch.randn(2, 5))
+    assert ss.fold(ss.share(Noisy("plain"), 1), inputs=torch.randn(2, 5)).report.loops
+
+
 def test_steps_that_loops_do_not_change_are_no_reason_to_refuse():
     net, x = ss.share(Steps("plain"), 1), torch.randn(2, 5)
     made = ss.fold(net, inputs=x)
