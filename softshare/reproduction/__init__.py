@@ -17,9 +17,10 @@ from softshare.reproduction import display, overview
 from softshare.reproduction.again import again
 from softshare.reproduction.showcase import showcase
 from softshare.results import (
+    comparable,
+    contrasts,
     curriculum_claims,
     efficiency,
-    findings,
     folding_claims,
     folding_results,
     folding_sentences,
@@ -80,12 +81,12 @@ class Reproduction:
         display.show(what, self.source(runs), digits)
 
     def best(self) -> list[Run]:
-        """The runs that may be set beside each other, by `softshare.results.findings.alike`."""
-        return findings.alike(self.runs, self.trained)
+        """The runs that may be set beside each other, by `softshare.results.comparable.alike`."""
+        return comparable.alike(self.runs, self.trained)
 
     def contrasts(self) -> pd.DataFrame:
-        """Shared networks against their twins, by `softshare.results.findings.contrasts`."""
-        return findings.contrasts(self.runs, self.target)
+        """Shared networks against their twins, by `softshare.results.contrasts.contrasts`."""
+        return contrasts.contrasts(self.runs, self.target)
 
     def curves(self, metric: str | None = None) -> Axes | None:
         """A metric of the best runs against the epoch; None where none has it."""

@@ -11,7 +11,7 @@ from softshare import paper
 from softshare.paper.matching import by_setting, data_set, kind, variant, varied
 from softshare.records import Run
 from softshare.records.naming import label
-from softshare.results.findings import alike
+from softshare.results.comparable import alike
 
 if TYPE_CHECKING:
     import pandas as pd

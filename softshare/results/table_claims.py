@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from softshare.recipe import PROFILES
 from softshare.records import Run
 from softshare.records.provenance import plural
+from softshare.results.contrasts import contrasts
 from softshare.results.difference import BY_CHANCE, LEVEL
-from softshare.results.findings import contrasts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +57,7 @@ def conclusions(pairs: pd.DataFrame, table: str, where: str = "Here") -> list[st
     Those at the best profile, of these the longest trained, of these the widest, on any data set.
 
     Args:
-        pairs: rows of `softshare.results.findings.contrasts`.
+        pairs: rows of `softshare.results.contrasts.contrasts`.
         table: ``table1`` to ``table4``.
         where: how our side of each sentence begins.
     """

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from softshare import paper
 from softshare.records import Run
 from softshare.results import rates
+from softshare.results.comparable import setting
 from softshare.results.difference import difference
-from softshare.results.findings import setting
 from softshare.results.variants import REFERENCE, rows, variant
 
 if TYPE_CHECKING:

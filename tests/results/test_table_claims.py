@@ -11,7 +11,7 @@ from softshare import paper
 from softshare.paper.matching import kind
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
-from softshare.results.findings import contrasts
+from softshare.results.contrasts import contrasts
 from softshare.results.table_claims import CLAIMS, RULE, table_sentences
 
 Make = Callable[..., Run]

@@ -1,4 +1,4 @@
-"""Which runs may be set beside each other, and the differences between those."""
+"""Soft-shared networks against their twins: how far apart their errors are, and the paper's."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from softshare.paper.file import read
 from softshare.paper.matching import data_set, kind, place
-from softshare.recipe import PATHS, PROFILES
 from softshare.records import Run
 from softshare.records.naming import label
+from softshare.results.comparable import setting
 from softshare.results.difference import difference
 
 if TYPE_CHECKING:
@@ -20,40 +20,6 @@ COLUMNS = (
     *("shared", "against", "trained on", "profile", "epochs", "n", "ours", "uncertainty"),
     *("p", "here", "pair in the paper", "paper"),
 )
-_OF_THE_MODEL = ("seed", "dropout", "init", "coefficients")
-
-
-def alike(runs: Sequence[Run], among: Sequence[str] = ()) -> list[Run]:
-    """The largest set of runs that differ in model and seed alone: those that may be compared.
-
-    Dropout and what is done to the coefficients belong to the model; networks of several widths
-    are kept apart. A demonstration, at ``smoke``, comes after everything else. Among sets that
-    cover as many models, the one at the better profile, then the one with fewer settings of its
-    own.
-
-    Args:
-        runs: any runs.
-        among: paths of runs that the set must touch; none for any set.
-
-    Example:
-        >>> alike([])
-        []
-    """
-    sets: dict[Any, list[Run]] = {}
-    for run in runs:
-        sets.setdefault(setting(run), []).append(run)
-    touched = [s for s in sets.values() if not among or any(run.path in among for run in s)]
-    return max(
-        touched,
-        key=lambda s: (
-            s[0].profile != "smoke",
-            len({label(run) for run in s}),
-            -PROFILES.index(s[0].profile),
-            -len(_changed(s[0])),
-            len(s),
-        ),
-        default=[],
-    )
 
 
 def contrasts(runs: Sequence[Run], table: str) -> pd.DataFrame:
@@ -87,18 +53,6 @@ def contrasts(runs: Sequence[Run], table: str) -> pd.DataFrame:
             twins = [twin for twin in _twins(name) if twin in models]
             lines += [_contrast(table, name, shared, twin, models[twin]) for twin in twins]
     return pd.DataFrame(lines, columns=list(COLUMNS))
-
-
-def setting(run: Run) -> tuple[Any, ...]:
-    """What runs must have in common to be set beside each other."""
-    own = _changed(run)
-    examples = None if run.recipe.data == PATHS else run.data.get("checksum")  # drawn for each seed
-    return run.profile, run.data["name"], examples, kind(run.recipe.model)[1], repr(own)
-
-
-def _changed(run: Run) -> dict[str, Any]:
-    """In what a run's training differs from its profile."""
-    return {k: v for k, v in run.recipe.own().items() if k not in _OF_THE_MODEL}
 
 
 def _twins(name: str) -> list[str]:

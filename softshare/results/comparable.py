@@ -1,0 +1,58 @@
+"""Which runs may be set beside each other: those trained alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from softshare.paper.matching import kind
+from softshare.recipe import PATHS, PROFILES
+from softshare.records import Run
+from softshare.records.naming import label
+
+_OF_THE_MODEL = ("seed", "dropout", "init", "coefficients")
+
+
+def alike(runs: Sequence[Run], among: Sequence[str] = ()) -> list[Run]:
+    """The largest set of runs that differ in model and seed alone: those that may be compared.
+
+    Dropout and what is done to the coefficients belong to the model; networks of several widths
+    are kept apart. A demonstration, at ``smoke``, comes after everything else. Among sets that
+    cover as many models, the one at the better profile, then the one with fewer settings of its
+    own.
+
+    Args:
+        runs: any runs.
+        among: paths of runs that the set must touch; none for any set.
+
+    Example:
+        >>> alike([])
+        []
+    """
+    sets: dict[Any, list[Run]] = {}
+    for run in runs:
+        sets.setdefault(setting(run), []).append(run)
+    touched = [s for s in sets.values() if not among or any(run.path in among for run in s)]
+    return max(
+        touched,
+        key=lambda s: (
+            s[0].profile != "smoke",
+            len({label(run) for run in s}),
+            -PROFILES.index(s[0].profile),
+            -len(_changed(s[0])),
+            len(s),
+        ),
+        default=[],
+    )
+
+
+def setting(run: Run) -> tuple[Any, ...]:
+    """What runs must have in common to be set beside each other."""
+    own = _changed(run)
+    examples = None if run.recipe.data == PATHS else run.data.get("checksum")  # drawn for each seed
+    return run.profile, run.data["name"], examples, kind(run.recipe.model)[1], repr(own)
+
+
+def _changed(run: Run) -> dict[str, Any]:
+    """In what a run's training differs from its profile."""
+    return {k: v for k, v in run.recipe.own().items() if k not in _OF_THE_MODEL}
