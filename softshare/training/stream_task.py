@@ -14,7 +14,8 @@ from torch import Tensor
 from softshare import data
 from softshare.cores import cores
 from softshare.data.colour import draw_colours, moments, recolour
-from softshare.data.image_stream import decoded, stream
+from softshare.data.decoding import decoded
+from softshare.data.image_stream import stream
 from softshare.recipe import Recipe
 from softshare.training.processes import ALONE, Processes
 from softshare.training.random_streams import epoch_stream, subset

@@ -13,7 +13,8 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode, RandomResizedCrop
 from torchvision.transforms import functional as tv
 
-from softshare.data.image_stream import adopt, decoded, image_files, stream
+from softshare.data.decoding import decoded
+from softshare.data.image_stream import adopt, image_files, stream
 
 
 def asked(paths: list[str], size: int = 2) -> list[list[tuple[str, int]]]:
