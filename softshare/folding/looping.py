@@ -99,11 +99,7 @@ class Loop(nn.Module):
             named = dict(zip(map(str, self._slots), whole, strict=True))
             if (last := scanned(self.body, named, self.count, x)) is not None:
                 return last
-        training = any(module.training for module in self.body.modules())
-        rows = [
-            _rows(slot, t, self.count, training)
-            for slot, t in zip(self._slots, stacks, strict=True)
-        ]
+        rows = [_rows(slot, t, self.count) for slot, t in zip(self._slots, stacks, strict=True)]
         try:
             for t in range(self.count):
                 for (tensors, name), own in zip(places, rows, strict=True):
@@ -166,10 +162,15 @@ def unrolled(net: nn.Module) -> nn.Module:
     return net
 
 
-def _rows(slot: Slot, whole: Tensor, count: int, training: bool) -> Sequence[Tensor]:
+def _rows(slot: Slot, whole: Tensor, count: int) -> Sequence[Tensor]:
     rows = slot.rows(whole, count).unbind(0)
-    graph = torch.is_grad_enabled() and not torch.compiler.is_compiling()
-    if slot.kind == "_buffers" and training and graph:
+    if slot.kind == "_buffers" and torch.is_grad_enabled() and not _followed():
         # updated in place: with a version each, or an iteration spoils the graph of another
         return [row.data for row in rows]
     return rows
+
+
+def _followed() -> bool:
+    """Whether something writes down or transforms what is done to tensors, and misses ``data``."""
+    transformed = torch._C._functorch.maybe_current_level() is not None
+    return transformed or torch.compiler.is_compiling() or torch.jit.is_tracing()

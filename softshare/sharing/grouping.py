@@ -42,8 +42,9 @@ def find_groups(net: nn.Module) -> dict[str, list[Member]]:
     uses = _uses(net)
     found: dict[tuple, list[Member]] = {}
     for path, module in net.named_modules():
-        weight = module._parameters.get("weight")
-        if weight is None or not isinstance(module, (_ConvNd, nn.Linear)):
+        if not isinstance(module, (_ConvNd, nn.Linear)):
+            continue
+        if (weight := module._parameters.get("weight")) is None:
             continue
         if uses[id(weight)] == 1 and not isinstance(weight, Lazy) and weight.is_floating_point():
             kind = f"{type(module).__name__} {'x'.join(map(str, weight.shape))}"

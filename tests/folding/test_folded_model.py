@@ -643,7 +643,7 @@ class Steps(nn.Module):
             return self.blocks[3](self.blocks[0](x))
         found = []
         for block in self.blocks:
-            branches = {"residual": x + block(x), "small branch": x + 0.01 * block(x)}
+            branches = {"residual": x + block(x), "small branch": x + 1e-3 * block(x)}
             x = branches.get(self.way, block(x))
             found.append(x)
         return found if self.way == "collects" else x
@@ -656,6 +656,17 @@ def test_a_model_that_steps_through_its_blocks_is_not_made_to_loop(way):
     with pytest.raises(ValueError, match=r"by number, or steps through them\. Pass loops=False"):
         ss.fold(net, inputs=x)
     assert ss.fold(net, inputs=x, loops=False).report.gap < 1e-6
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
+def test_a_part_in_torchscript_is_let_be():
+    torch.manual_seed(0)
+    scripted = torch.jit.script(nn.BatchNorm1d(5))
+    net = ss.share(nn.Sequential(*[nn.Linear(5, 5) for _ in range(3)], scripted), 1)
+    before, x = copy.deepcopy(net.state_dict()), torch.randn(4, 5)
+    made = ss.fold(net, 1, inputs=x)
+    assert made.report.gap < 1e-6
+    torch.testing.assert_close(net.state_dict(), before, rtol=0, atol=0)
 
 
 def test_a_large_output_hides_no_change_of_a_small_one():

@@ -297,10 +297,11 @@ class Average(nn.Module):
         return x / self.size
 
 
+@pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("replaced", [True, False])
-def test_buffers_that_the_graph_uses(replaced):
+def test_buffers_that_the_graph_uses(replaced, training):
     torch.manual_seed(0)
-    modules = [Average(replaced) for _ in range(3)]
+    modules = [Average(replaced).train(training) for _ in range(3)]
     plain = nn.Sequential(*copy.deepcopy(modules))
     loop, x = Loop(modules), torch.randn(4, requires_grad=True)
     gradients = [torch.autograd.grad(net(x).square().sum(), x)[0] for net in (loop, plain)]
