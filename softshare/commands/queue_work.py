@@ -16,6 +16,8 @@ from softshare.queue.estimate import Estimate, Estimator, measure
 from softshare.queue.narration import Narrator, name, span
 from softshare.queue.place import Place
 from softshare.queue.workers import alone
+from softshare.records import Run
+from softshare.records.holding import waits
 from softshare.records.origin import unknown_commit
 from softshare.training.device import device_for
 
@@ -73,7 +75,11 @@ def work(arguments: argparse.Namespace) -> int:
         records = list(summary.done)
         if arguments.pack_all:
             records = [run.path for run in sound(place.root, narrator)]
-        unfinished = [job.recipe for job in summary.stopped] if arguments.pack_unfinished else []
+        unfinished = []
+        if arguments.pack_unfinished:
+            done = (Run.load(place.root / path) for path in summary.done)
+            unfinished = [job.recipe for job in summary.stopped]
+            unfinished += [run.recipe for run in done if waits(run)]
         left_out = pack_up(arguments.pack, records, place.runs, narrator, unfinished)
     return 128 + asked if asked else int(bool(summary.failed) or left_out)
 

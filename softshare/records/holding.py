@@ -13,7 +13,7 @@ from softshare.paths import checkpoints_root
 from softshare.recipe import Recipe
 from softshare.records import Run
 
-LATER = "not measured yet: training it again goes on with that"
+LATER = "not all measured yet: training it again goes on with that from its checkpoint"
 """Begins the ``origin["folded"]`` of a record without all the foldings that are to be measured."""
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from softshare import storage
 from softshare.paths import runs_root
 from softshare.records import Run
-from softshare.records.holding import Busy, checkpoint_of, held, lost
+from softshare.records.holding import Busy, checkpoint_of, held, lost, waits
 from softshare.records.unpacking import members
 
 
@@ -104,7 +104,8 @@ def _take(
                 storage.write(place.with_suffix(".safetensors"), weights)
             storage.write(place, content)
             (result.replaced if there else result.added).append(path)
-            saved.unlink(missing_ok=True)
+            if not waits(run):
+                saved.unlink(missing_ok=True)
     except Busy:
         result.refused[path] = "it is being trained here."
     except ValueError as error:  # Damaged is one
@@ -146,14 +147,16 @@ def _differences(new: Run, ours: Run, again: bool) -> str:
 
 
 def _take_checkpoint(name: str, content: bytes, root: Path, result: Merged) -> None:
-    """An unfinished run without a record here: further on than ours, and on such a device."""
+    """An unfinished run, or one whose record waits for it: further than ours, for such a device."""
     place = root.parent / name
     try:
         state = _read_back(content, name, storage.load_checkpoint)
         done = len(state["curves"]["epoch"])
         key = Path(name).stem.rpartition("-")[2]
         with held(place, name):
-            if list(root.glob(f"**/seed*-{key}.json")) or _epochs(place, state) >= done:
+            ours = [_ours(record) for record in root.glob(f"**/seed*-{key}.json")]
+            finished = any(run is not None and not waits(run) for run in ours)
+            if finished or _epochs(place, state) >= done:
                 return
             storage.write(place, content)
             result.checkpoints.append(name)

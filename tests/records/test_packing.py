@@ -169,6 +169,26 @@ def test_one_that_was_trained_again_for_its_foldings_replaces_one_that_lost_them
     assert Run.load(Path(HERE, ours.path)).result["test_error"] == (4.75 if more else 4.5)
 
 
+def test_a_record_that_waits_for_its_foldings_and_its_checkpoint_stay_together(
+    make_run: Make,
+) -> None:
+    """A record that comes takes no checkpoint away, and one that waits does not keep one out."""
+    recipe = for_profile("wrn-28-1")
+    run = make_run(recipe, 4.5)
+    run = replace(run, origin=run.origin | {"folded": LATER})
+    travelled(run)
+    saved = checkpoint_of(recipe, HERE)
+    state = {"curves": {"epoch": list(range(200))}, "place": "cuda"}
+    storage.save_checkpoint(saved, state)
+    assert merge(["from.zip"], HERE).added == [run.path] and saved.is_file()
+    saved.unlink()
+    storage.save_checkpoint(checkpoint_of(recipe, "from/runs"), state)
+    pack("from.zip", [run.path], "from/runs", [recipe])
+    assert len(merge(["from.zip"], HERE).checkpoints) == 1 and saved.is_file()
+    travelled(replace(run, origin=run.origin | {"folded": "measured"}, **FULL))
+    assert merge(["from.zip"], HERE).replaced == [run.path] and not saved.is_file()
+
+
 def test_neither_is_better_where_each_has_what_the_other_lacks(make_run: Make) -> None:
     recipe = for_profile("wrn-28-1")
     ours = replace(make_run(recipe, 4.5), cost={})
