@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from softshare.paths import runs_root
 from softshare.recipe import Recipe
 from softshare.records import Run
-from softshare.records.naming import label
+from softshare.records.naming import full_label
+from softshare.records.weights import companions
 from softshare.sharing import banks, unshare
 
 if TYPE_CHECKING:
@@ -60,8 +62,8 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
     """A row for each layer of a network whose plain twin was trained alike, with weights of both.
 
     Args:
-        runs: among these twins are looked for. Runs without weights, and those of Adam, whose
-            steps do not go with the size of a gradient, are left out.
+        runs: among these twins are looked for. Runs whose weights are not here, and those of
+            Adam, whose steps do not go with the size of a gradient, are left out.
 
     Returns:
         `own`, `size` and `relative` by `relative`.
@@ -72,13 +74,14 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    twins = {(run.recipe, run.data.get("checksum")): run for run in runs if run.weights}
+    kept = [run for run in runs if run.weights and companions(runs_root() / run.path)]
+    twins = {(run.recipe, run.data.get("checksum")): run for run in kept}
     lines = []
-    for run in (run for run in runs if run.weights and run.coefficients and _alone(run.recipe)):
+    for run in (run for run in kept if run.coefficients and _alone(run.recipe)):
         recipe = replace(run.recipe, model="-".join(run.recipe.model[1:].split("-")[:3]))
         twin = twins.get((recipe, run.data.get("checksum")))
         if twin:
-            about = (label(run), run.data["name"], recipe.total_epochs, run.seed)
+            about = (full_label(run), run.data["name"], recipe.total_epochs, run.seed)
             found = relative(run.network(), twin.network())
             lines += [(*about, name, *numbers) for name, numbers in found.items()]
     return pd.DataFrame(lines, columns=list(COLUMNS))

@@ -78,6 +78,13 @@ def pair(
     return runs
 
 
+def test_networks_with_and_without_cutout_are_told_apart(pair: list[Run]) -> None:
+    cut = [keep(replace(run, recipe=replace(run.recipe, cutout=4)), run.network()) for run in pair]
+    plain, other = sentences([*pair, *cut])
+    assert plain == sentences(pair)[0]
+    assert other.startswith("SWRN 16-1, cutout 4 (")
+
+
 def test_only_networks_with_a_plain_twin_trained_alike_are_set_beside_it(pair: list[Run]) -> None:
     found = table(pair)
     assert len(found) == sum(
@@ -89,5 +96,6 @@ def test_only_networks_with_a_plain_twin_trained_alike_are_set_beside_it(pair: l
     shared, plain = pair
     for other in ({"seed": 1}, {"epochs": 3}, {"optimizer": "adam"}):
         assert table([shared, replace(plain, recipe=replace(plain.recipe, **other))]).empty
-    for twins in (pair[:1], pair[1:], [shared, replace(plain, weights={})]):
+    elsewhere = [replace(run, recipe=replace(run.recipe, seed=1)) for run in pair]
+    for twins in (pair[:1], pair[1:], [shared, replace(plain, weights={})], elsewhere):
         assert sentences(twins)[0].startswith("No soft-shared network and its plain twin")
