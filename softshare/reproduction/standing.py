@@ -40,14 +40,12 @@ def conclusions() -> list[str]:
         >>> any(". The paper: " in line for line in conclusions())
         True
     """
-    found: dict[str, list[str]] = {}
+    lines = []
     for name in table_claims.CLAIMS:
         pairs = reproduce(name, train=False).contrasts()
-        pairs = pairs[pairs["profile"] != "smoke"]
-        if len(pairs):
-            source = paper.load()["tables"][name]["source"]
-            found[source] = [*table_claims.conclusions(pairs, name), table_claims.RULE]
+        told = table_claims.conclusions(pairs[pairs["profile"] != "smoke"], name)
+        lines += [f"{paper.load()['tables'][name]['source']}. {line}" for line in told]
+    lines.append(table_claims.RULE)
     runs = [run for run in reproduce("figure5", train=False).best() if run.profile != "smoke"]
-    if runs:
-        found[paper.fact("figures/figure5/title").source] = curriculum_claims.sentences(runs)
-    return [f"{source}. {line}" for source, lines in found.items() for line in lines]
+    source = paper.fact("figures/figure5/title").source
+    return lines + [f"{source}. {line}" for line in curriculum_claims.sentences(runs)]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from softshare.paper import value
 from softshare.recipe import PROFILES
 from softshare.records import Run
 from softshare.records.provenance import plural
@@ -45,16 +46,18 @@ CLAIMS = {
     "table4": (_EQUAL_SIZE, _TWO),
 }
 RULE = (
-    f"Told apart is what has p below {LEVEL}: by Welch's t-test over the seeds where both networks "
-    "have several, else by the number of test images alone, as what a seed does is unknown then. "
-    f"Of networks that are alike, one comparison in {BY_CHANCE} is told apart by chance."
+    f"Told apart is what has p below {LEVEL}. Where both networks have several seeds, that is "
+    f"Welch's t-test over these, and of networks that are alike one comparison in {BY_CHANCE} is "
+    "told apart by chance. Of a single run what the seed does is unknown: the number of test "
+    "images stands in for it, and how often chance tells such runs apart nobody knows."
 )
 
 
 def conclusions(pairs: pd.DataFrame, table: str, where: str = "Here") -> list[str]:
     """A sentence for each claim of a table: what our pairs nearest the paper's say of it.
 
-    Those at the best profile, of these the longest trained, of these the widest, on any data set.
+    Those at the best profile, of these the longest trained up to the paper's schedule, of these
+    the paper's own or else the widest, on any data set.
 
     Args:
         pairs: rows of `softshare.results.contrasts.contrasts`.
@@ -118,7 +121,8 @@ def _merit(row: Any) -> tuple[int, int, bool, int]:
     """How near a pair is to the paper's; pairs of its own are equally near at every width."""
     own = row["pair in the paper"].startswith(f"{row['shared']} against {row['against']}")
     width = 0 if own else _shape(row["shared"])[0]
-    return -PROFILES.index(row["profile"]), row["epochs"], own, width
+    epochs = min(row["epochs"], value("settings/cifar/epochs"))
+    return -PROFILES.index(row["profile"]), epochs, own, width
 
 
 def _verdict(claim: Claim, less: int, more: int) -> str:

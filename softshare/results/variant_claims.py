@@ -66,7 +66,7 @@ def _control(groups: dict[str, list[Run]]) -> list[str]:
         lines.append(
             f"Told apart from the orthogonal start: {len(told) - told.count('not told apart')} of "
             f"{plural(len(told), 'variant')}, where chance alone tells apart one in {BY_CHANCE} "
-            "that are alike."
+            "that are alike and have several seeds."
         )
     return lines
 

@@ -96,6 +96,7 @@ def test_the_pairs_nearest_the_papers_conclude(many: Callable[..., Run]) -> None
         (pair(10, 10.0), "it is undecided", "SWRN 28-10 against WRN 28-10: +0.00"),
         (pair(1, 11.0, "paper"), "the opposite is seen", "200 epochs, profile paper"),
         (pair(10, 9.0, "paper"), "it does", "SWRN 28-10 against WRN 28-10: -1.00"),
+        (pair(1, 11.0, "paper", epochs=300), "it does", "SWRN 28-10 against WRN 28-10: -1.00"),
     ):
         runs += added
         gain = table_sentences(runs, "table1")[0]
