@@ -12,6 +12,7 @@ import torch
 
 from softshare.records import Run
 from softshare.training import train
+from softshare.training.precision import precision_for
 
 pytestmark = pytest.mark.slow
 NARROW: dict[str, Any] = {"profile": "smoke", "epochs": 8, "batch_size": 64}
@@ -54,8 +55,16 @@ def same(one: list[Run], two: list[Run]) -> bool:
 
 
 FAST: list[Any] = [
-    {"precision": "bfloat16"},
-    {"precision": "bfloat16", "engine": "compiled"},
+    *(
+        pytest.param(
+            {"precision": "bfloat16"} | engine,
+            marks=pytest.mark.skipif(
+                precision_for(torch.device("cpu"), flops=1e12) != torch.bfloat16,
+                reason="the CPU emulates bfloat16, which takes minutes and is not used of itself",
+            ),
+        )
+        for engine in ({}, {"engine": "compiled"})
+    ),
     *(
         pytest.param(
             {"device": "cuda", "precision": "bfloat16", "engine": engine},
