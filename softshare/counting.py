@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from softshare.folding.folded_model import FoldedModel
 from softshare.folding.folded_weights import settle
-from softshare.folding.output_gap import input_shape_of
+from softshare.folding.outputs import input_shape_of
 from softshare.sharing import banks, unshare
 
 

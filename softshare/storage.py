@@ -105,5 +105,5 @@ def set_aside(path: Path, why: str, then: str = "the run is trained anew") -> Pa
     place = path.with_name(path.name + ".damaged")
     with suppress(FileNotFoundError):  # another process was quicker
         os.replace(path, place)
-    warnings.warn(f"{why} It was set aside as {place.name}; {then}.", stacklevel=3)
+    warnings.warn(f"{why} The file was set aside as {place.name}; {then}.", stacklevel=3)
     return place

@@ -151,7 +151,9 @@ def test_setting_aside_keeps_the_file_and_says_so(tmp_path: Path) -> None:
     path = tmp_path / "run.pt"
     for content in (b"first", b"second"):
         path.write_bytes(content)
-        with pytest.warns(UserWarning, match=r"^It broke\. It was set aside as run\.pt\.damaged"):
+        with pytest.warns(
+            UserWarning, match=r"^It broke\. The file was set aside as run\.pt\.damaged"
+        ):
             place = storage.set_aside(path, "It broke.")
         assert not path.exists()
         assert place.read_bytes() == content

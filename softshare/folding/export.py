@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from softshare.folding import looping
-from softshare.folding.output_gap import input_shape_of
+from softshare.folding.outputs import input_shape_of
 from softshare.storage import write
 
 _FOLDED = 8

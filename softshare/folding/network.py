@@ -12,13 +12,8 @@ from torch import Tensor, nn
 from softshare.folding import Folding, folding
 from softshare.folding.folded_model import FoldedModel, check_names, finish, unwrapped
 from softshare.folding.folded_weights import fold_group
-from softshare.folding.output_gap import (
-    gaps,
-    measured,
-    outputs_of,
-    outputs_of_loops,
-    refuse_unchecked,
-)
+from softshare.folding.output_gap import gaps, outputs_of_loops, refuse_unchecked
+from softshare.folding.outputs import measured, outputs_of
 from softshare.folding.report import GroupReport, Report
 from softshare.model_file import serialised_size
 from softshare.sharing import banks, unshare

@@ -168,7 +168,7 @@ class Plan:
             return bool(recipes)
         return all(any(stands_in(recipe, row) for recipe in recipes) for row in self.rows())
 
-    def own(self, profile: str = "paper") -> list[Recipe]:
+    def own(self) -> list[Recipe]:
         """The networks of the target on each of its data sets, as the paper trained them."""
         document = read()[0]
         sets: list[str | None] = [None]
@@ -178,7 +178,7 @@ class Plan:
         elif self.target in document["figures"]:
             sets = [*paper.sets(self.target)] or sets
         return [
-            for_profile(row["model"], data, profile, **row["options"])
+            for_profile(row["model"], data, "paper", **row["options"])
             for data in sets
             for row in self.rows()
         ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from softshare.paper.matching import kind
@@ -44,6 +45,22 @@ def alike(runs: Sequence[Run], among: Sequence[str] = ()) -> list[Run]:
         ),
         default=[],
     )
+
+
+def by_seed(runs: Iterable[Run]) -> list[list[Run]]:
+    """Lists of runs that differ in their seed alone, each list and each run in its order.
+
+    Unlike `softshare.paper.matching.by_setting` it takes the grids that every seed of the
+    shortest-path task draws for itself as the same data.
+
+    Example:
+        >>> by_seed([])
+        []
+    """
+    found: dict[Any, list[Run]] = {}
+    for run in runs:
+        found.setdefault((replace(run.recipe, seed=0), run.data["name"]), []).append(run)
+    return list(found.values())
 
 
 def setting(run: Run) -> tuple[Any, ...]:

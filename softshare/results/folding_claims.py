@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from softshare.explorer.states import cut
@@ -12,6 +11,7 @@ from softshare.recipe import Recipe
 from softshare.records import Run
 from softshare.records.naming import label
 from softshare.results import drift
+from softshare.results.comparable import by_seed
 from softshare.results.folding_results import AGAIN, chance_of, cost
 from softshare.results.printed_foldings import STAGE, Claim, Folded, claims, depth, folded
 
@@ -65,10 +65,8 @@ def table(runs: Sequence[Run], figure: str) -> pd.DataFrame:
 
 def sentences(runs: Sequence[Run], figure: str) -> list[str]:
     """Whether our networks fold as the paper's did, the chance level beside every threshold."""
-    alike: dict[Recipe, list[Run]] = {}
-    for run in (run for run in runs if run.coefficients):
-        alike.setdefault(replace(run.recipe, seed=0), []).append(run)
-    found = [_sentence(each, claim) for claim in claims(figure) for each in alike.values()]
+    networks = by_seed(run for run in runs if run.coefficients)
+    found = [_sentence(seeds, claim) for claim in claims(figure) for seeds in networks]
     return found or ["No soft-shared network of this figure is recorded yet."]
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from softshare.recipe import Recipe
 from softshare.records import Run
 from softshare.records.naming import full_label
 from softshare.results import drift
 from softshare.results.chessboard import chessboard, chessboard_chance
+from softshare.results.comparable import by_seed
 from softshare.sharing.similarity import chance_level
 
 if TYPE_CHECKING:
@@ -74,12 +73,9 @@ def pattern_sentences(runs: Sequence[Run]) -> list[str]:
 
     A sentence for each run, and of a network with several seeds one for all of them.
     """
-    networks: dict[tuple[Recipe, str], list[Run]] = {}
-    for run in (run for run in runs if any(len(S) > 2 for S in _last(run))):
-        networks.setdefault((replace(run.recipe, seed=0), run.data["name"]), []).append(run)
     lines = []
-    for (recipe, data), seeds in networks.items():
-        name = full_label(recipe)
+    for seeds in by_seed(run for run in runs if any(len(S) > 2 for S in _last(run))):
+        name, data = full_label(seeds[0]), seeds[0].data["name"]
         lines += [f"{name} ({data}), seed {run.seed}: {_sentence(run)}" for run in seeds]
         if len(seeds) > 1:
             matrices = [S for run in seeds for S in _last(run)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,6 +12,7 @@ from softshare.paper import value
 from softshare.recipe import Recipe
 from softshare.records import Run
 from softshare.records.naming import full_label
+from softshare.results.comparable import by_seed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,18 +74,15 @@ def sentences(runs: Sequence[Run]) -> list[str]:
 
     One sentence for each network with all its seeds.
     """
-    networks: dict[tuple[Recipe, str], list[Run]] = {}
-    for run in (run for run in runs if run.coefficients):
-        networks.setdefault((replace(run.recipe, seed=0), run.data["name"]), []).append(run)
     lines = []
-    for (recipe, data), seeds in networks.items():
+    for seeds in by_seed(run for run in runs if run.coefficients):
+        recipe, n = seeds[0].recipe, len(seeds)
         means = table(seeds).groupby("epoch")["with the end"].mean().dropna()
         if len(means) < 2:
             continue
         each = ", ".join(f"{r:.2f} after epoch {epoch}" for epoch, r in means.iloc[:-1].items())
-        n = len(seeds)
         text = (
-            f"{full_label(recipe)} ({data}, {recipe.total_epochs} epochs, profile "
+            f"{full_label(recipe)} ({seeds[0].data['name']}, {recipe.total_epochs} epochs, profile "
             f"{recipe.profile}): the matrices correlate with those of the last epoch by {each} "
             f"(off the diagonal, all groups together{f', mean of {n} seeds' if n > 1 else ''}); "
             f"the learning rate {_fall(recipe)}."

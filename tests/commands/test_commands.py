@@ -282,7 +282,7 @@ def test_a_damaged_record_is_named_set_aside_and_trained_again(
     assert main(["train", "wrn-10-1", *SMOKE]) == 0
     out, err = capsys.readouterr()
     assert one_line(err).startswith(f"softshare: The record {path} is damaged: it is not a whole")
-    assert "It was set aside as" in err
+    assert "The file was set aside as" in err
     assert f"record {path}" in out
     assert Run.load(path).seed == 0
 

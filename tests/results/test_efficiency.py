@@ -16,7 +16,7 @@ from softshare.plots.efficiency_plot import efficiency
 from softshare.recipe import for_profile
 from softshare.records import Run
 from softshare.results.efficiency import efficiency_sentences, points, shows
-from softshare.results.foremost import proper as drawn
+from softshare.results.foremost import proper
 
 Make = Callable[..., Run]
 
@@ -137,8 +137,8 @@ def test_demonstrations_are_drawn_where_there_is_nothing_else(
     runs: list[Run], make_run: Make
 ) -> None:
     digits = make_run(for_profile("wrn-28-1", "digits", "smoke"))
-    assert drawn([*runs, digits]) == runs
-    assert drawn([digits]) == [digits]
+    assert proper([*runs, digits]) == runs
+    assert proper([digits]) == [digits]
 
 
 def test_nothing_to_draw_is_refused() -> None:

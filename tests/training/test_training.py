@@ -256,9 +256,8 @@ def test_a_checkpoint_that_cannot_be_trusted_is_named_set_aside_and_retrained(
 ) -> None:
     path, straight = interrupted(tmp_path, interrupt, CASES["dropout"])
     damage(path)
-    named = (
-        f"^The checkpoint {re.escape(str(path))} {text}. It was set aside as {path.name}.damaged"
-    )
+    named = f"^The checkpoint {re.escape(str(path))} {text}. "
+    named += f"The file was set aside as {path.name}.damaged"
     with pytest.warns(UserWarning, match=named):
         run = train(**CASES["dropout"], runs=tmp_path / "runs", device="cpu")
     assert essence(run) == essence(straight)
