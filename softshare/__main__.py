@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Sequence
 
 from softshare.commands import parse
-from softshare.queue.narration import sentence
+from softshare.wording import error_line
 
 _REFUSALS = (ValueError, OSError, RuntimeError, ArithmeticError, ImportError, MemoryError)
 
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except _REFUSALS as error:
         if arguments.traceback:
             raise
-        print(f"softshare: {sentence(error)}", file=sys.stderr)
+        print(f"softshare: {error_line(error)}", file=sys.stderr)
         return 1
     return status or 0
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from softshare import storage
-from softshare.sharing.refusals import listed
+from softshare.wording import listed
 
 # In the order of safetensors, which puts tensors of a later type first in a file.
 _DTYPES = {

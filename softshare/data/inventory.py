@@ -9,9 +9,19 @@ from softshare.data.cifar import NAMES as OFFICIAL
 from softshare.data.cifar import cifar_files
 from softshare.paths import data_root
 
-__all__ = ["PINNED", "caches", "files"]
+__all__ = ["PINNED", "caches", "files", "original"]
 
 PINNED = {"cifar10-jpeg": "6895129eab1f2d2fca652bdb95a76dcdabc23d569a60d7541c7234052b66d74e"}
+
+
+def original(name: str) -> str:
+    """The set that a name is of: a copy has the name of what it copies, and a word for how.
+
+    Example:
+        >>> original("cifar10-jpeg"), original("cifar10")
+        ('cifar10', 'cifar10')
+    """
+    return name.partition("-")[0]
 
 
 def files(name: str, root: Path | None = None) -> tuple[Path, ...]:

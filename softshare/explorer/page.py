@@ -12,7 +12,7 @@ from softshare.explorer.diagram import Diagram
 from softshare.explorer.markup import raw, source, style, template
 from softshare.explorer.outline import outlines
 from softshare.explorer.states import Network
-from softshare.explorer.words import Words, number
+from softshare.explorer.words import Words
 
 PARTS = ("similarity", "outline", "scale", "diagram", "group", "numbers", "curve", "live")
 
@@ -61,7 +61,7 @@ class Page:
             "curve": self._draw(
                 "curve",
                 epoch,
-                c=size_curve.curve(moment, net.parameters, net.metric, number, words.score),
+                c=size_curve.curve(moment, net.parameters, net.metric, words.score),
             ),
             "live": self._draw(
                 "live", epoch, stage, position, text=words.sentence(moment, position, group)

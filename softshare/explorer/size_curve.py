@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from softshare.explorer.states import Moment
+from softshare.wording import thousands
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 360, 50, 300, 10, 104
 KINDS = {"folded": "", "recalibrated": "_recalibrated"}
@@ -36,20 +37,13 @@ class Curve:
     left, right, top, bottom = LEFT, RIGHT, TOP, BOTTOM
 
 
-def curve(
-    moment: Moment,
-    parameters: int,
-    metric: str,
-    number: Callable[[int], str],
-    score: Callable[[float], str],
-) -> Curve:
+def curve(moment: Moment, parameters: int, metric: str, score: Callable[[float], str]) -> Curve:
     """Lays out parameters as a falling step, and scores where they were measured.
 
     Args:
         moment: the states to draw.
         parameters: of the unfolded network: full height.
         metric: ``test_error``, ``f1`` or empty.
-        number: writes a number of parameters.
         score: writes a score.
     """
     states, names = moment.states, moment.thresholds
@@ -71,7 +65,7 @@ def curve(
     shown = sorted({0, len(states) // 2, len(states) - 1})
     labels = [(names[i], across[i], BOTTOM + 13.0, "middle") for i in shown]
     labels += [
-        (number(parameters), RIGHT + 5.0, TOP + 2.0, "start"),
+        (thousands(parameters), RIGHT + 5.0, TOP + 2.0, "start"),
         ("0", RIGHT + 5.0, BOTTOM - 2.0, "start"),
     ]
     labels += [(score(v), LEFT - 5.0, heights[v], "end") for v in sorted({low, high}) if values]
@@ -83,7 +77,7 @@ def curve(
     last = states[-1]
     n = len(series["folded"])
     says = (
-        f"Parameters fall from {number(states[0].parameters)} to {number(last.parameters)} "
+        f"Parameters fall from {thousands(states[0].parameters)} to {thousands(last.parameters)} "
         f"as the threshold falls from 1; the score of the folded network is measured at {n} of "
         f"{len(states)} thresholds."
     )

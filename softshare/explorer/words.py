@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from softshare.explorer.states import Moment, Network, State
 from softshare.folding import Folding
-from softshare.records.provenance import plural
+from softshare.wording import plural, thousands
 
 METRICS = {"test_error": "test error", "f1": "F1"}
 
@@ -79,8 +79,8 @@ class Words:
     def numbers(self, moment: Moment, state: State) -> dict[str, str]:
         """The figures beside the picture; they are those of the whole network."""
         return {
-            "before": number(self.network.parameters),
-            "after": number(state.parameters),
+            "before": thousands(self.network.parameters),
+            "after": thousands(state.parameters),
             "change": self.change(state),
             "share": f"{state.parameters / self.network.parameters:.4f}",
             "metric": self.metric,
@@ -95,7 +95,7 @@ class Words:
         text = (
             f"{name}{self.when(moment)}, threshold {moment.thresholds[position]}: "
             f"{self.counts(folded)}, run as {folded.program}. Folded so in all groups, the network "
-            f"has {number(state.parameters)} of {number(self.network.parameters)} parameters"
+            f"has {thousands(state.parameters)} of {thousands(self.network.parameters)} parameters"
         )
         return f"{text}; {self.metric or 'error'}: {self.folded(state)}."
 
@@ -112,7 +112,7 @@ class Words:
             : len(self.columns(moment))
         ]
         return [
-            [name, number(state.parameters)]
+            [name, thousands(state.parameters)]
             + [str(state.foldings[group].program) for group in self.network.groups]
             + [
                 self.score(state.measured[k]) if k in state.measured else "not measured"
@@ -120,13 +120,3 @@ class Words:
             ]
             for name, state in zip(moment.thresholds, moment.states, strict=True)
         ]
-
-
-def number(count: int) -> str:
-    """A whole number with thin spaces between thousands.
-
-    Example:
-        >>> ascii(number(369606))
-        "'369\\\\u202f606'"
-    """
-    return f"{count:,}".replace(",", "\u202f")

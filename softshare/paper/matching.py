@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from softshare.data.inventory import original
 from softshare.recipe import PROFILES, Recipe
 from softshare.records import Run
 
@@ -117,8 +118,8 @@ def variant(run: Run) -> str:
 
 
 def data_set(run: Run) -> str:
-    """The data set that the variant is a copy of: cifar10 for cifar10-jpeg."""
-    return variant(run).partition("-")[0]
+    """The data set that the variant is a copy of."""
+    return original(variant(run))
 
 
 def departures(recipe: Recipe, settings: dict[str, Any]) -> list[str]:

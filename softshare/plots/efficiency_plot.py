@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING
 
+from softshare.data.inventory import original
 from softshare.plots.axes import panels
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def efficiency(table: pd.DataFrame, ax: Sequence[Axes] | None = None) -> Sequenc
     import seaborn as sns
     from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-    sets = list(dict.fromkeys(name.partition("-")[0] for name in table["data"]))
+    sets = list(dict.fromkeys(map(original, table["data"])))
     if not sets or (ax is not None and len(ax) != len(sets)):
         given = "new axes" if ax is None else f"{len(ax)} axes"
         raise ValueError(f"Each data set has axes; got {len(sets)} data sets and {given}.")
@@ -54,7 +55,7 @@ def efficiency(table: pd.DataFrame, ax: Sequence[Axes] | None = None) -> Sequenc
     schedules = dict.fromkeys(table["profile"][table["who"] == "ours"])
     markers = dict(zip(schedules, cycle(_MARKERS), strict=False))
     for place, name in zip(ax, sets, strict=True):
-        chosen = table[table["data"].str.partition("-")[0] == name]
+        chosen = table[table["data"].map(original) == name]
         for keys, rows in chosen.groupby(["who", "family", "data", "profile"], sort=False):
             who, family, data, profile = map(str, keys)
             rows = rows.sort_values("parameters")

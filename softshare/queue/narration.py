@@ -41,19 +41,6 @@ def span(seconds: float) -> str:
     return f"{minutes:.0f} min" if minutes < 600 else f"{minutes / 60:.0f} h"
 
 
-def sentence(error: BaseException) -> str:
-    """An error in one line.
-
-    Example:
-        >>> sentence(OSError(28, "No space left on device", "data/runs"))
-        'No space left on device: data/runs'
-    """
-    if isinstance(error, OSError) and error.strerror:
-        place = f": {error.filename}" if error.filename else ""
-        return f"{error.strerror}{place}"
-    return " ".join(str(error).split()) or type(error).__name__
-
-
 class Narrator:
     """Lines on stdout; between them, on a terminal a bar for each run, else a line a minute.
 

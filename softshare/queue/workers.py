@@ -18,10 +18,10 @@ import torch
 from softshare.data.image_set import NoData
 from softshare.queue.campaign import Job
 from softshare.queue.estimate import Estimate
-from softshare.queue.narration import sentence
 from softshare.records.holding import Busy
 from softshare.training import train
 from softshare.training.watch import Stopped, Watch
+from softshare.wording import error_line
 
 _METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 CONTEXT: Any = multiprocessing.get_context(_METHOD)
@@ -181,11 +181,11 @@ def _ending(job: Job, runs: Path | None, device: str, watch: Watch) -> tuple[str
     except Busy as busy:
         return "busy", str(busy)
     except (torch.OutOfMemoryError, MemoryError) as error:
-        return "memory", sentence(error)
+        return "memory", error_line(error)
     except NoData as error:
-        return "data", sentence(error)
+        return "data", error_line(error)
     except Exception as error:  # whatever it is, the queue goes on
-        return "failed", sentence(error)
+        return "failed", error_line(error)
     return "done", run.path
 
 
@@ -201,4 +201,4 @@ def _call(function: Callable[..., Any], arguments: tuple[Any, ...], pipe: Connec
     try:
         pipe.send((True, function(*arguments)))
     except Exception as error:
-        pipe.send((False, sentence(error)))
+        pipe.send((False, error_line(error)))

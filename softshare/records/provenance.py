@@ -8,37 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from softshare.recipe import PATHS, Recipe
 from softshare.records import Run
+from softshare.wording import Text, plural
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class Text(str):
-    """A sentence or more that a notebook shows as Markdown."""
-
-    def _repr_markdown_(self) -> str:
-        return str(self)
-
-
-def bullets(sentences: Iterable[str]) -> Text:
-    """Sentences as a list.
-
-    Example:
-        >>> print(bullets(["One.", "Two."]))
-        - One.
-        - Two.
-    """
-    return Text("\n".join(f"- {sentence}" for sentence in sentences))
-
-
-def plural(count: int, thing: str) -> str:
-    """A number and its noun.
-
-    Example:
-        >>> plural(1, "run"), plural(2, "run")
-        ('1 run', '2 runs')
-    """
-    return f"{count} {thing}" + ("" if count == 1 else "s")
 
 
 def command(recipe: Recipe) -> str:

@@ -12,7 +12,6 @@ from softshare.plots import curve_plot, folding_plot, similarity_plot
 from softshare.recipe import Recipe
 from softshare.records import Run, provenance
 from softshare.records.naming import label
-from softshare.records.provenance import Text, bullets
 from softshare.reproduction import display, overview
 from softshare.reproduction.again import again
 from softshare.reproduction.showcase import showcase
@@ -31,6 +30,7 @@ from softshare.results import (
 )
 from softshare.results.curriculum import curve_sentences, phase_scores
 from softshare.results.foremost import foremost
+from softshare.wording import Text, bullets
 
 if TYPE_CHECKING:
     import pandas as pd

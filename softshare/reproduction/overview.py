@@ -10,7 +10,8 @@ from softshare.paper.comparison import rule
 from softshare.recipe import PATHS, Recipe
 from softshare.records import Run
 from softshare.records.naming import label, measures, row_label
-from softshare.records.provenance import command, plural
+from softshare.records.provenance import command
+from softshare.wording import plural
 
 if TYPE_CHECKING:
     import pandas as pd

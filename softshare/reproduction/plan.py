@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from softshare import paper
-from softshare.data.inventory import files
+from softshare.data.inventory import files, original
 from softshare.models import build
 from softshare.paper.file import read
 from softshare.paper.matching import kind, place, stands_in, varied
@@ -67,7 +67,7 @@ class Plan:
                 )
         if self.data != "auto":
             known, data = efficiency.SETS, self._asked().data
-            if self.target == "figure3" and data.partition("-")[0] not in known:
+            if self.target == "figure3" and original(data) not in known:
                 raise ValueError(
                     f"Figure 3 is of {', '.join(known)} or a variant of theirs; got data={data!r}."
                 )

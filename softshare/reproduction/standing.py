@@ -7,10 +7,10 @@ from collections import Counter
 from softshare import paper
 from softshare.recipe import PROFILES
 from softshare.records import load_runs
-from softshare.records.provenance import plural
 from softshare.reproduction.collection import reproduce
 from softshare.reproduction.status import numbers
 from softshare.results import curriculum_claims, table_claims
+from softshare.wording import plural
 
 
 def extent() -> list[str]:

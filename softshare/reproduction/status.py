@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from softshare import paper
-from softshare.paper.matching import stands_in, varied
+from softshare.data.inventory import original
+from softshare.paper.matching import data_set, stands_in, varied
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run, load_runs
 from softshare.records.provenance import command
@@ -107,7 +108,7 @@ def _number(
     ]
     judged = own[own["verdict"] != "not comparable"].head(1)
     others = compared[compared["stands_in_for"] == row["row"]]
-    same_set = [variant.partition("-")[0] == data for variant in others["variant"]]
+    same_set = [original(name) == data for name in others["variant"]]
     return {
         "data": data if data.startswith("cifar") else f"{data}, {about['printed']}",
         "paper": f"{printed:.2f} {about['unit']}",
@@ -122,7 +123,7 @@ def _stands_in(run: Run, own: list[Recipe]) -> bool:
     """Whether a run trains one of the networks at another width, on a copy of its own set."""
     return any(
         stands_in(run.recipe, {"model": recipe.model, "options": recipe.own()})
-        and run.data["name"].partition("-")[0] == recipe.data
+        and data_set(run) == recipe.data
         for recipe in own
     )
 

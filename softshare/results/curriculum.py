@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from softshare.records import Run
 from softshare.records.naming import label
-from softshare.records.provenance import plural
 from softshare.results.patterns import brightness
+from softshare.wording import plural
 
 if TYPE_CHECKING:
     import pandas as pd

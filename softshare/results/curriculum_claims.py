@@ -9,9 +9,9 @@ from softshare import paper
 from softshare.recipe import PATHS, Recipe
 from softshare.records import Run
 from softshare.records.naming import label
-from softshare.records.provenance import plural
 from softshare.results.curriculum import ANEW, by_phase, spread, steadiest
 from softshare.results.difference import BY_CHANCE, LEVEL, welch
+from softshare.wording import plural
 
 Curve = list[list[float]]
 """F1 after each epoch of each phase."""

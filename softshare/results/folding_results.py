@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from softshare.explorer.states import cut
-from softshare.explorer.words import number
 from softshare.paper import value
 from softshare.records import Run
 from softshare.records.naming import full_label, label
 from softshare.results import drift
 from softshare.sharing.similarity import chance_level
+from softshare.wording import thousands
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +105,7 @@ def summary(runs: Sequence[Run]) -> pd.DataFrame:
             "seed": run.seed,
             "chance": chance_of(run),
             "greatest drift": drift.greatest(run),
-            "parameters": number(run.model["parameters"]),
+            "parameters": thousands(run.model["parameters"]),
         }
         for name, end in (("folded", ""), ("recalibrated", AGAIN)):
             best = furthest(run, bound, end)
@@ -115,7 +115,7 @@ def summary(runs: Sequence[Run]) -> pd.DataFrame:
             if best and not saves(run, best):
                 best = None
             line[f"{name}, threshold"] = threshold(run, best) if best else _none(run)
-            line[f"{name}, parameters"] = number(int(best["parameters"])) if best else ""
+            line[f"{name}, parameters"] = thousands(int(best["parameters"])) if best else ""
         lines.append(line)
     return pd.DataFrame(lines)
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from softshare.explorer.words import number
 from softshare.paper import value
 from softshare.records import Run
 from softshare.records.naming import full_label
-from softshare.records.provenance import plural
 from softshare.results import drift
 from softshare.results.folding_results import (
     AGAIN,
@@ -23,6 +21,7 @@ from softshare.results.folding_results import (
     unfolded,
 )
 from softshare.results.foremost import foremost
+from softshare.wording import plural, thousands
 
 ODDS = round(1 / (1 - drift.SHARE))
 """One draw in so many goes further than `softshare.results.drift.greatest`."""
@@ -84,7 +83,7 @@ def _sentence(run: Run, bound: float) -> str:
             )
         else:
             text += (
-                f"{how}, it folds to {number(int(best['parameters']))} of {number(whole)} "
+                f"{how}, it folds to {thousands(int(best['parameters']))} of {thousands(whole)} "
                 f"parameters ({100 * (1 - best['parameters'] / whole):.1f} % fewer) for at most "
                 f"{bound:g} points, at threshold {threshold(run, best)}, "
                 f"{_place(best['threshold'], level, moved)}. "
@@ -111,7 +110,7 @@ def _tuned(run: Run, runs: Sequence[Run]) -> str:
     """What training on after folding gave, beside the network before it and right after it."""
     text = (
         f"{full_label(run)} ({run.data['name']}, seed {run.seed}): {score(run, unfolded(run))} "
-        f"with {number(run.model['parameters'])} parameters, in {run.origin['precision']}"
+        f"with {thousands(run.model['parameters'])} parameters, in {run.origin['precision']}"
     )
     base = next((other for other in runs if other.recipe == run.recipe.base), None)
     if base is None:
@@ -119,7 +118,7 @@ def _tuned(run: Run, runs: Sequence[Run]) -> str:
     text += (
         f"; unfolded, after {plural(base.recipe.total_epochs, 'epoch')} in "
         f"{base.origin['precision']}, {score(base, unfolded(base))} with "
-        f"{number(base.model['parameters'])}"
+        f"{thousands(base.model['parameters'])}"
     )
     near = [line for line in base.folded if line["threshold"] >= run.recipe.fold - 1e-6]
     if near:

@@ -10,7 +10,7 @@ from typing import Any
 from softshare import storage
 from softshare.paths import data_root
 from softshare.records import record_file
-from softshare.records.provenance import plural
+from softshare.wording import plural
 
 BENCHMARKS = (
     "weight_generation",

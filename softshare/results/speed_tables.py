@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from softshare.records.provenance import Text, plural
 from softshare.results.speed import BENCHMARKS, PRICES, Record, device, gap, is_cpu, label, whole
+from softshare.wording import Text, plural
 
 if TYPE_CHECKING:
     import pandas as pd

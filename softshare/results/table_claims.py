@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from softshare.paper import value
 from softshare.recipe import PROFILES
 from softshare.records import Run
-from softshare.records.provenance import plural
 from softshare.results.contrasts import contrasts
 from softshare.results.difference import BY_CHANCE, LEVEL
+from softshare.wording import plural
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from softshare import paper
 from softshare.records import Run
 from softshare.records.naming import label
-from softshare.records.provenance import plural
 from softshare.results.difference import BY_CHANCE, difference
 from softshare.results.variant_results import by_variant, is_the_papers, own_rate
 from softshare.results.variants import PLAIN, REFERENCE
+from softshare.wording import plural
 
 
 def variant_sentences(runs: Sequence[Run]) -> list[str]:

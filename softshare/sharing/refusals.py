@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,6 +9,8 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.parameter import UninitializedParameter as Lazy
 from torch.nn.utils.parametrize import ParametrizationList
+
+from softshare.wording import listed
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 FOLDED = "This model is folded already; take the one that it was made from."
@@ -137,8 +138,3 @@ def obstacles(net: nn.Module) -> str:
     if lazy:
         said += f" {listed(lazy)} have no shape yet: run an example through the model first."
     return said
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first eight names of some."""
-    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

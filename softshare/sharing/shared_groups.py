@@ -6,8 +6,8 @@ from torch import nn
 
 from softshare.sharing.bank import TemplateBank
 from softshare.sharing.forward_pass import pass_of
-from softshare.sharing.refusals import listed
 from softshare.sharing.shared_weights import check_whole, shared_weights
+from softshare.wording import listed
 
 
 def banks(net: nn.Module) -> dict[str, TemplateBank]:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from softshare.sharing.bank import TemplateBank
-from softshare.sharing.refusals import listed
+from softshare.wording import listed
 
 
 class SharedWeights:

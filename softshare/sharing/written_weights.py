@@ -8,7 +8,7 @@ from contextlib import suppress
 import torch
 from torch import Tensor, nn
 
-from softshare.sharing.refusals import listed
+from softshare.wording import listed
 
 Stamp = tuple[int, float]
 """Place in memory and sum of a weight: what a write changes, also one through ``.data``."""
