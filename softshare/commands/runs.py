@@ -9,6 +9,7 @@ from softshare.commands.flags import add_runs
 from softshare.commands.train import result_of
 from softshare.paths import runs_root
 from softshare.records import load_runs
+from softshare.records.naming import epochs
 
 
 def runs_parser(adding: Any, status: str) -> argparse.ArgumentParser:
@@ -37,9 +38,7 @@ def _runs(arguments: argparse.Namespace) -> None:
         return
     rows = [("result", "epochs", "seconds", "record")]
     for run in found:
-        rows.append(
-            (result_of(run), str(run.recipe.total_epochs), f"{run.cost['seconds']}", run.path)
-        )
+        rows.append((result_of(run), epochs(run.recipe), f"{run.cost['seconds']}", run.path))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    for result, epochs, seconds, path in rows:
-        print(f"{result:{widths[0]}}  {epochs:>{widths[1]}}  {seconds:>{widths[2]}}  {path}")
+    for result, trained, seconds, path in rows:
+        print(f"{result:{widths[0]}}  {trained:>{widths[1]}}  {seconds:>{widths[2]}}  {path}")

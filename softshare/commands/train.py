@@ -12,6 +12,7 @@ from softshare.paths import runs_root
 from softshare.recipe import Recipe
 from softshare.recipe.request import request
 from softshare.records import Run
+from softshare.records.naming import length
 from softshare.records.origin import unknown_commit
 from softshare.training import train
 from softshare.training.engine import ENGINES, VARIABLE
@@ -84,10 +85,9 @@ def _train(arguments: argparse.Namespace) -> None:
     )
     if not speaks():
         return
-    epochs = f"{run.recipe.total_epochs} epoch" + "s" * (run.recipe.total_epochs > 1)
     print(
         f"{run.recipe.model} on {run.recipe.data}, {run.profile}, seed {run.seed}: "
-        f"{result_of(run)} after {epochs}, {run.cost['seconds']} s; "
+        f"{result_of(run)} after {length(run.recipe)}, {run.cost['seconds']} s; "
         f"record {(arguments.runs or runs_root()) / run.path}"
     )
 

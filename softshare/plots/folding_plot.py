@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from softshare.plots.axes import panels
 from softshare.records import Run
-from softshare.records.naming import full_label
+from softshare.records.naming import full_label, length
 from softshare.results.drift import greatest
 from softshare.results.folding_results import chance_of, table
 
@@ -45,7 +45,7 @@ def _figure(data: str, runs: list[Run]) -> list[Axes]:
 
     networks: dict[str, list[Run]] = {}
     for run in runs:
-        networks.setdefault(f"{full_label(run)}, {run.recipe.total_epochs} epochs", []).append(run)
+        networks.setdefault(f"{full_label(run)}, {length(run.recipe)}", []).append(run)
     above, below = panels(8.0, 5.6, rows=2, sharex=True, height_ratios=[3, 2])
     palette = sns.color_palette("husl", len(networks))
     for colour, (name, seeds) in zip(palette, networks.items(), strict=True):

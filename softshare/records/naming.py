@@ -43,6 +43,29 @@ def full_label(of: Run | Recipe) -> str:
     return label(of) + (f", cutout {recipe.cutout}" if recipe.cutout else "")
 
 
+def epochs(recipe: Recipe) -> str:
+    """How many epochs a run has: of a curriculum, phases times the epochs of each.
+
+    Example:
+        >>> from softshare.recipe import for_profile
+        >>> epochs(for_profile("wrn-28-10")), epochs(for_profile("scnn"))
+        ('200', '5 × 50')
+    """
+    phases = 1 if recipe.tune else recipe.phases
+    return f"{phases} × {recipe.epochs}" if phases > 1 else str(recipe.total_epochs)
+
+
+def length(recipe: Recipe) -> str:
+    """`epochs` with their noun.
+
+    Example:
+        >>> from softshare.recipe import for_profile
+        >>> length(Recipe("wrn-28-1", epochs=1)), length(for_profile("scnn"))
+        ('1 epoch', '5 × 50 epochs')
+    """
+    return f"{epochs(recipe)} epoch" + ("" if recipe.total_epochs == 1 else "s")
+
+
 def row_label(row: Any) -> str:
     """The model of a line of `softshare.compare`: the paper's name of the row, or ours in its way.
 

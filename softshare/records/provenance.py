@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from softshare.recipe import PATHS, Recipe
 from softshare.records import Run
+from softshare.records.naming import epochs
 from softshare.wording import Text, plural
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
             run.profile,
             run.data["name"],
             run.seed,
-            run.recipe.total_epochs,
+            epochs(run.recipe),
             f"{run.origin['device']}, {run.origin['threads']} threads",
             run.origin["precision"],
             round(run.cost["seconds"] / 60, 1),

@@ -9,7 +9,7 @@ from softshare import paper
 from softshare.paper.comparison import rule
 from softshare.recipe import PATHS, Recipe
 from softshare.records import Run
-from softshare.records.naming import label, measures, row_label
+from softshare.records.naming import label, length, measures, row_label
 from softshare.records.provenance import command
 from softshare.wording import plural
 
@@ -49,12 +49,13 @@ def sentences(
     for profile in dict.fromkeys(run.profile for run in runs):
         chosen = [run for run in runs if run.profile == profile]
         sets = ", ".join(dict.fromkeys(run.data["name"] for run in chosen))
-        lengths = sorted({run.recipe.total_epochs for run in chosen})
+        recipes = sorted((run.recipe for run in chosen), key=lambda r: (r.phases, r.total_epochs))
+        lengths = " or ".join(dict.fromkeys(map(length, recipes)))
         new = sum(run.path in trained for run in chosen)
         made = f", {new} of them trained just now" if new else ""
         lines.append(
             f"{plural(len(chosen), 'run')} at profile {profile.upper()} ({_MEANING[profile]}): "
-            f"{sets}, {' or '.join(plural(n, 'epoch') for n in lengths)}{made}."
+            f"{sets}, {lengths}{made}."
         )
     lines = lines or ["No run with these settings is recorded, and none was trained."]
     if lacking:

@@ -9,7 +9,7 @@ from softshare.explorer.states import cut
 from softshare.paper import value
 from softshare.recipe import Recipe
 from softshare.records import Run
-from softshare.records.naming import label
+from softshare.records.naming import label, length
 from softshare.results import drift
 from softshare.results.comparable import by_seed
 from softshare.results.folding_results import AGAIN, chance_of, cost
@@ -101,7 +101,7 @@ def _sentence(runs: Sequence[Run], claim: Claim) -> str:
 
 
 def _trained(run: Run) -> str:
-    return f"{run.data['name']}, {run.recipe.total_epochs} epochs"
+    return f"{run.data['name']}, {length(run.recipe)}"
 
 
 def _cut(threshold: float) -> str:

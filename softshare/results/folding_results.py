@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from softshare.explorer.states import cut
 from softshare.paper import value
 from softshare.records import Run
-from softshare.records.naming import full_label, label
+from softshare.records.naming import epochs, full_label, label
 from softshare.results import drift
 from softshare.sharing.similarity import chance_level
 from softshare.wording import thousands
@@ -100,7 +100,7 @@ def summary(runs: Sequence[Run]) -> pd.DataFrame:
             "network": label(run),
             "trained on": run.data["name"],
             "profile": run.profile,
-            "epochs": run.recipe.total_epochs,
+            "epochs": epochs(run.recipe),
             "settings": _settings(run),
             "seed": run.seed,
             "chance": chance_of(run),

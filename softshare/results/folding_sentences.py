@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from softshare.paper import value
 from softshare.records import Run
-from softshare.records.naming import full_label
+from softshare.records.naming import full_label, length
 from softshare.results import drift
 from softshare.results.folding_results import (
     AGAIN,
@@ -64,7 +64,7 @@ def price(run: Run, threshold: float) -> str:
 def _sentence(run: Run, bound: float) -> str:
     level, moved, whole = chance_of(run), drift.greatest(run), run.model["parameters"]
     by_chance = _by_chance(level, moved)
-    how_long = f"{run.recipe.total_epochs} epochs, seed {run.seed}"
+    how_long = f"{length(run.recipe)}, seed {run.seed}"
     name = f"{full_label(run)} ({run.data['name']}, {how_long})"
     if not run.folded:
         return f"{name}: what folding costs is not measured. {by_chance}"
@@ -116,7 +116,7 @@ def _tuned(run: Run, runs: Sequence[Run]) -> str:
     if base is None:
         return f"{text}; the network it was folded from is not among these runs."
     text += (
-        f"; unfolded, after {plural(base.recipe.total_epochs, 'epoch')} in "
+        f"; unfolded, after {length(base.recipe)} in "
         f"{base.origin['precision']}, {score(base, unfolded(base))} with "
         f"{thousands(base.model['parameters'])}"
     )

@@ -11,7 +11,7 @@ from torch import Tensor
 from softshare.paper import value
 from softshare.recipe import Recipe
 from softshare.records import Run
-from softshare.records.naming import full_label
+from softshare.records.naming import full_label, length
 from softshare.results.comparable import by_seed
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def sentences(runs: Sequence[Run]) -> list[str]:
             continue
         each = ", ".join(f"{r:.2f} after epoch {epoch}" for epoch, r in means.iloc[:-1].items())
         text = (
-            f"{full_label(recipe)} ({seeds[0].data['name']}, {recipe.total_epochs} epochs, profile "
+            f"{full_label(recipe)} ({seeds[0].data['name']}, {length(recipe)}, profile "
             f"{recipe.profile}): the matrices correlate with those of the last epoch by {each} "
             f"(off the diagonal, all groups together{f', mean of {n} seeds' if n > 1 else ''}); "
             f"the learning rate {_fall(recipe)}."

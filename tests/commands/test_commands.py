@@ -435,7 +435,7 @@ def test_runs_lists_the_records_that_match(
     assert [line.split()[-1] for line in lines] == sorted(run.path for run in runs)
     shown = {line.split()[-1]: " ".join(line.split()[:-1]) for line in lines}
     assert shown[runs[0].path] == "test error 4.50 % 200 90.0"
-    assert shown[runs[3].path] == "F1 0.7500 5 90.0"
+    assert shown[runs[3].path] == "F1 0.7500 5 × 1 90.0"
     assert len({line.index(run.path) for run in runs for line in lines if run.path in line}) == 1
     assert main(["runs", "--model", "wrn-28-1", "--profile", "fast"]) == 0
     assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()[1:]] == [runs[1].path]

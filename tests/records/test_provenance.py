@@ -126,7 +126,7 @@ def test_the_table_has_a_row_for_each_run(make_run: Callable[..., Run]) -> None:
                 "fast",
                 "shortest-paths",
                 3,
-                10,
+                "5 × 2",
                 "a device, 2 threads",
                 "float32",
                 1.5,

@@ -172,7 +172,7 @@ def test_what_a_recipe_sets_of_its_own_tells_rows_apart(run: Run) -> None:
     cut = replace(run, recipe=replace(run.recipe, cutout=4))
     found = summary([run, cut])
     assert found["settings"].tolist() == ["", "cutout 4"]
-    assert found["epochs"].tolist() == [run.recipe.epochs] * 2
+    assert found["epochs"].tolist() == [str(run.recipe.epochs)] * 2
     assert found["folded, before"].tolist() == ["14.25 %"] * 2
 
 
