@@ -83,7 +83,7 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
             run.data["name"],
             run.seed,
             epochs(run.recipe),
-            f"{run.origin['device']}, {run.origin['threads']} threads",
+            f"{run.origin['device']}, {plural(run.origin['threads'], 'thread')}",
             run.origin["precision"],
             round(run.cost["seconds"] / 60, 1),
             run.origin["commit"],

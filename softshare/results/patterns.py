@@ -14,11 +14,17 @@ from softshare.records.naming import full_label
 from softshare.results import drift
 from softshare.results.chessboard import chessboard, chessboard_chance
 from softshare.results.comparable import by_seed
+from softshare.results.difference import LEVEL
 from softshare.sharing.similarity import chance_level
 
 if TYPE_CHECKING:
     import pandas as pd
 
+MEANING = (
+    "*By drift*: had the coefficients of each layer moved as far in a random direction; its p says "
+    "how often layers then come out as alike. The chessboard is how much more alike layers are an "
+    "even number of steps apart; its p says how often the same layers in random order show as much."
+)
 COLUMNS = ("network", "seed", "epoch", "group", "mean", "chance", "drift", "chessboard", "p")
 
 
@@ -69,57 +75,41 @@ def patterns(runs: Sequence[Run], epochs: Sequence[int] | None = None) -> pd.Dat
 
 
 def pattern_sentences(runs: Sequence[Run]) -> list[str]:
-    """What the matrices after the last epoch show, beside what chance shows.
+    """What the matrices of each network after the last epoch show, beside what chance shows.
 
-    A sentence for each run, and of a network with several seeds one for all of them.
+    All groups of all its seeds together, as each by itself has few layers.
     """
     lines = []
     for seeds in by_seed(run for run in runs if any(len(S) > 2 for S in _last(run))):
-        name, data = full_label(seeds[0]), seeds[0].data["name"]
-        lines += [f"{name} ({data}), seed {run.seed}: {_sentence(run)}" for run in seeds]
-        if len(seeds) > 1:
-            matrices = [S for run in seeds for S in _last(run)]
-            p = chessboard_chance(*matrices)
-            mean = sum(map(chessboard, matrices)) / len(matrices)
-            lines.append(
-                f"{name} ({data}), all {len(seeds)} seeds together, which answers the question: "
-                f"{_verdict(p)} ({mean:+.2f}, p = {p:.2g})."
-            )
-    return lines or ["No soft-shared network of this figure is recorded yet."]
+        which = f"seed {seeds[0].seed}" if len(seeds) == 1 else f"{len(seeds)} seeds"
+        name = f"{full_label(seeds[0])} ({seeds[0].data['name']}, {which})"
+        lines.append(f"{name}: {_alikeness(seeds)}; {_pattern(seeds)}.")
+    if not lines:
+        return ["No soft-shared network of this figure is recorded yet."]
+    return [*lines, MEANING]
 
 
-def _sentence(run: Run) -> str:
-    matrices = [S for S in _last(run) if len(S) > 2]
-    means = torch.tensor([brightness(S) for S in matrices])
-    shapes = [(len(A), len(A[0])) for A in list(run.coefficients.values())[-1].values()]
-    levels = [chance_level(L, k, run.recipe.init) for L, k in shapes if L > 2]
-    p = chessboard_chance(*matrices)
-    return (
-        f"mean similarity of two layers {means.mean():.2f}; {sum(levels) / len(levels):.2f} before "
-        f"training{_drift(run, means.mean().item())}; layers an even number of steps apart are "
-        f"more alike than the others by {sum(map(chessboard, matrices)) / len(matrices):+.2f} "
-        f"(p = {p:.2g}: how often the same layers in random order show as much)."
-    )
-
-
-def _drift(run: Run, mean: float) -> str:
-    """The mean similarity under drift, and how often it is as large as the one found."""
-    moved = [_brightnesses(S) for S in drift.matrices(run).values() if S.shape[1] > 2]
-    if not moved:
-        return ""
+def _alikeness(seeds: Sequence[Run]) -> str:
+    """The mean similarity, before training and after, and beside it that under drift."""
+    mean = torch.tensor([brightness(S) for S in _matrices(seeds)]).mean().item()
+    shapes = [(len(A), len(A[0])) for run in seeds for A in _coefficients(run) if len(A) > 2]
+    levels = [chance_level(L, k, seeds[0].recipe.init) for L, k in shapes]
+    text = f"similarity {mean:.2f} in the mean, {sum(levels) / len(levels):.2f} before training"
+    moved = [_brightnesses(S) for r in seeds for S in drift.matrices(r).values() if S.shape[1] > 2]
+    if len(moved) < len(shapes):
+        return text  # the start was not kept
     drawn = torch.stack(moved).mean(0)  # (draws,)
     p = (1 + int((drawn >= mean - 1e-6).sum())) / (1 + len(drawn))
-    return (
-        f", {drawn.mean():.2f} where coefficients move as far in random directions (p = {p:.2g}: "
-        "how often these come out as alike)"
-    )
+    return f"{text} and {drawn.mean():.2f} by drift (p = {p:.2g})"
 
 
-def _verdict(p: float) -> str:
-    """Both ends count: a pattern may also be the opposite of a chessboard."""
-    if p <= 0.025:
-        return "a chessboard beyond chance"
-    return "the opposite of a chessboard beyond chance" if p >= 0.975 else "no chessboard to see"
+def _pattern(seeds: Sequence[Run]) -> str:
+    """Whether there is a chessboard, or its opposite: layers an odd number of steps apart alike."""
+    S = _matrices(seeds)
+    p, opposite = chessboard_chance(*S), chessboard_chance(*(-one for one in S))
+    found = "a chessboard" if p < opposite else "the opposite of a chessboard"
+    verdict = f"{found} beyond chance" if min(p, opposite) <= LEVEL / 2 else "no chessboard to see"
+    return f"{verdict} ({sum(map(chessboard, S)) / len(S):+.2f}, p = {p:.2g})"
 
 
 def _brightnesses(S: Tensor) -> Tensor:
@@ -128,5 +118,13 @@ def _brightnesses(S: Tensor) -> Tensor:
     return (S.sum((1, 2)) - S.diagonal(dim1=1, dim2=2).sum(1)) / (L * (L - 1))
 
 
+def _matrices(seeds: Sequence[Run]) -> list[Tensor]:
+    return [S for run in seeds for S in _last(run) if len(S) > 2]
+
+
 def _last(run: Run) -> list[Tensor]:
     return list(run.lsm().values()) if run.coefficients else []
+
+
+def _coefficients(run: Run) -> list[list[list[float]]]:
+    return list(list(run.coefficients.values())[-1].values())

@@ -79,4 +79,4 @@ def test_matrices_are_shown_for_each_kept_epoch_that_is_asked_for(
     assert list(found.patterns([1, 5])["epoch"]) == [1]
     assert "whose similarities change is recorded yet" in found.findings()
     seven = Reproduction("figure7", [run]).findings()
-    assert "SWRN 40-1-8 (digits), seed 0: mean similarity" in seven
+    assert "SWRN 40-1-8 (digits, seed 0): similarity" in seven

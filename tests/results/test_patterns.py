@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 
 from softshare.recipe import for_profile
 from softshare.records import Run
@@ -14,6 +15,10 @@ from softshare.results import drift
 from softshare.results.chessboard import chessboard, chessboard_chance
 from softshare.results.patterns import brightness, pattern_sentences, patterns
 from softshare.sharing.similarity import chance_level, similarity
+
+i = torch.arange(6)
+ODD = ((i[:, None] - i) % 2).float()
+"""1 for two layers an odd number of steps apart."""
 
 
 @pytest.mark.parametrize("L", [2, 3, 10])
@@ -49,11 +54,11 @@ def test_the_table_has_a_row_for_each_kept_epoch_and_group(make_run: Callable[..
     shared.coefficients.pop("1")
     last = patterns([shared])
     assert list(last["epoch"]) == [10, 10]
-    (sentence,) = pattern_sentences([plain, shared])
-    assert sentence.startswith("SWRN 40-1-8 (digits), seed 0: ")
-    assert "random directions" not in sentence
-    assert f"two layers {last['mean'].mean():.2f}" in sentence
-    assert f"{last['chessboard'].mean():+.2f} (p = " in sentence
+    sentence, _ = pattern_sentences([plain, shared])
+    assert sentence.startswith("SWRN 40-1-8 (digits, seed 0): ")
+    assert "by drift" not in sentence
+    assert f"similarity {last['mean'].mean():.2f} in the mean" in sentence
+    assert f"({last['chessboard'].mean():+.2f}, p = " in sentence
     assert "recorded yet" in pattern_sentences([plain])[0]
 
 
@@ -62,23 +67,42 @@ def test_beside_the_mean_stands_that_of_random_drift(soft_run: Callable[..., Run
     table = patterns([run])
     means = {g: brightness(S.mean(0)) for g, S in drift.matrices(run).items()}
     assert table["drift"].tolist() == list(means.values())
-    (sentence,) = pattern_sentences([run])
-    assert f"{sum(means.values()) / 3:.2f} where coefficients move as far" in sentence
-    assert (table["mean"] > table["drift"]).all() and "(p = 0.001: how often these" in sentence
+    sentence, meaning = pattern_sentences([run])
+    assert f"and {sum(means.values()) / 3:.2f} by drift (p = 0.001); " in sentence
+    assert (table["mean"] > table["drift"]).all()
+    assert meaning.startswith("*By drift*: ")
 
 
 def test_all_seeds_together_answer_the_question(soft_run: Callable[..., Run]) -> None:
     groups = dict.fromkeys(("stage1", "stage2", "stage3"), (6, 6, 2))
     first = soft_run("swrn-28-1", groups)
     seeds = [replace(first, recipe=replace(first.recipe, seed=seed)) for seed in range(2)]
-    *each, together = pattern_sentences(seeds)
-    assert len(each) == 2
+    together, _ = pattern_sentences(seeds)
     p = chessboard_chance(*(S for run in seeds for S in run.lsm().values()))
-    assert (
-        "all 2 seeds together, which answers the question: a chessboard beyond chance (" in together
-    )
+    assert together.startswith("SWRN 28-1 (cifar10, 2 seeds): ")
+    assert "; a chessboard beyond chance (" in together
     assert f"p = {p:.2g})." in together
+
+
+@pytest.mark.parametrize(
+    ("A", "verdict"),
+    [
+        (torch.eye(6)[[0, 1, 0, 1, 0, 1]], "a chessboard beyond chance (+1.00, p = 0.001)"),
+        (
+            torch.linalg.cholesky(torch.eye(6) + 0.3 * ODD),
+            "the opposite of a chessboard beyond chance (-0.30, p = 1)",
+        ),
+        (torch.eye(6)[[0, 0, 0, 1, 1, 1]], "no chessboard to see ("),
+        (torch.eye(6)[[0, 0, 0, 0, 0, 0]], "no chessboard to see (+0.00, p = 1)"),
+    ],
+    ids=["two in turn", "across", "halves", "one"],
+)
+def test_a_pattern_and_its_opposite_are_told_from_none(
+    soft_run: Callable[..., Run], A: Tensor, verdict: str
+) -> None:
+    """Where all layers are one, every order shows as much and as little: that is no pattern."""
+    first = soft_run("swrn-28-1", dict.fromkeys(("stage1", "stage2", "stage3"), (6, 6, 2)))
     last = list(first.coefficients)[-1]
-    rows = {g: A[::2] + A[1::2] for g, A in first.coefficients[last].items()}  # 0 2 4 1 3 5
-    halves = [replace(run, coefficients=run.coefficients | {last: rows}) for run in seeds]
-    assert "no chessboard to see" in pattern_sentences(halves)[-1]
+    alpha = {g: A.tolist() for g in first.coefficients[last]}
+    run = replace(first, coefficients=first.coefficients | {last: alpha})
+    assert f"; {verdict}" in pattern_sentences([run])[0]
