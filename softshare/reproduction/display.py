@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+_WHOLE = ("network", "row", "table", "paper")
+"""Columns of short names and numbers, whose cells are not broken over lines."""
+
 
 def show(what: Any, under: str = "", digits: int = 2) -> None:
     """Shows axes, lists of axes or a data frame, then a line of Markdown.
@@ -22,7 +25,10 @@ def show(what: Any, under: str = "", digits: int = 2) -> None:
     if what is None or (isinstance(what, (list, pd.DataFrame)) and not len(what)):
         display(Markdown("Nothing to show yet."))
     elif isinstance(what, pd.DataFrame):
-        display(what.style.hide(axis="index").format(precision=digits, na_rep=""))
+        unbroken: Any = [{"selector": "td", "props": "white-space: nowrap"}]
+        whole = {name: unbroken for name in _WHOLE if name in what}
+        style = what.style.hide(axis="index").format(precision=digits, na_rep="")
+        display(style.set_table_styles(whole))
     elif hasattr(what, "_repr_mimebundle_") or hasattr(what, "_repr_markdown_"):
         display(what)
     else:

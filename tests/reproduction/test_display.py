@@ -33,6 +33,14 @@ def test_a_frame_stands_above_its_line_without_its_index(shown: list[Any]) -> No
     assert shown[1].data == "the line"
 
 
+def test_names_are_not_broken_over_lines(shown: list[Any]) -> None:
+    show(pd.DataFrame({"n": [3], "network": ["SWRN 28-10-2"]}))
+    show(pd.DataFrame({"n": [3]}))
+    named, plain = (frame.to_html() for frame in shown)
+    assert "td.col1 {\n  white-space: nowrap;\n}" in named
+    assert "nowrap" not in plain
+
+
 def test_each_figure_is_shown_once_and_closed(shown: list[Any]) -> None:
     figure, axes = plt.subplots(1, 2)
     other = plt.figure().add_subplot()
