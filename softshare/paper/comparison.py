@@ -85,12 +85,13 @@ def frame(runs: Iterable[Run], name: str, document: dict[str, Any]) -> pd.DataFr
         `metric`, its name in a record's result; `paper`, the printed value in `unit`; `ours`, the
         mean over seeds; `spread`, their sample standard deviation, NaN at n = 1; `n`;
         `difference`, ours minus the paper's; `verdict`, that of `verdict` if the paper's own
-        setting was run on its own data, else "not comparable", and "not attempted" without a run;
-        `why`, in words; `profile` and `epochs`, 0 without a run; `settings`, in what else the
-        training leaves the paper's; `variant`, the data set that was trained on; `model`, trained
-        or to be trained; `stands_in_for`, the row whose model it is at another width; `quoted`,
-        `confidence` and `note` of the paper's number; `printed_parameters`, such as "36M", and
-        `parameters`, exact, NaN for networks that are not ours; `gpu_days` as printed, else NaN.
+        setting was run on its own data, else "not comparable"; without a run "not attempted", or
+        "not built here" of a network that the paper quotes; `why`, in words; `profile` and
+        `epochs`, 0 without a run; `settings`, in what else the training leaves the paper's;
+        `variant`, the data set that was trained on; `model`, trained or to be trained;
+        `stands_in_for`, the row whose model it is at another width; `quoted`, `confidence` and
+        `note` of the paper's number; `printed_parameters`, such as "36M", and `parameters`, exact,
+        NaN for networks that are not ours; `gpu_days` as printed, else NaN.
         A run of another model or data set has row "not a row of the paper" and no paper value.
 
     Raises:
@@ -161,9 +162,11 @@ def _unprinted(where: Place, run: Run) -> dict[str, Any]:
 
 def _missing(printed: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
     ours = dict.fromkeys(("ours", "spread", "difference"), math.nan)
-    why = "no run" if row["model"] else "another family, which this project does not build"
+    why, judged = "no run", "not attempted"
+    if not row["model"]:
+        why, judged = "another family, which this project does not build", "not built here"
     blank = dict.fromkeys(("profile", "settings", "variant"), "") | {"n": 0, "epochs": 0}
-    about = {"why": why, "model": row["model"] or "", "verdict": "not attempted"}
+    about = {"why": why, "model": row["model"] or "", "verdict": judged}
     return {**printed, **ours, **blank, **about}
 
 
