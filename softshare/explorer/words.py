@@ -8,6 +8,7 @@ from softshare.explorer.states import Moment, Network, State
 from softshare.folding import Folding
 from softshare.wording import plural, thousands
 
+_PERCENT = "\N{NO-BREAK SPACE}%"
 METRICS = {"test_error": "test error", "f1": "F1"}
 
 
@@ -28,7 +29,7 @@ class Words:
 
     def score(self, value: float) -> str:
         """A measured value with its unit."""
-        return f"{value:.2f} %" if self.network.metric == "test_error" else f"{value:.3f}"
+        return f"{value:.2f}{_PERCENT}" if self.network.metric == "test_error" else f"{value:.3f}"
 
     def epoch(self, moment: Moment) -> str:
         """The name of a moment."""
@@ -51,7 +52,7 @@ class Words:
 
     def change(self, state: State) -> str:
         """Parameters against those of the unfolded network, in per cent."""
-        return f"{100 * (state.parameters / self.network.parameters - 1):+.1f} %".replace(
+        return f"{100 * (state.parameters / self.network.parameters - 1):+.1f}{_PERCENT}".replace(
             "-", "\N{MINUS SIGN}"
         )
 

@@ -357,7 +357,7 @@ def test_the_table_holds_every_folding(run: Run, explorer: Explorer) -> None:
             row = "".join(f"<td>{cell}</td>" for cell in cells)
             size = f"{state.parameters:,}".replace(",", "\u202f")
             assert f'<tr><th scope="row">{shown}</th><td>{size}</td>{row}' in table
-    assert table.count(" %</td>") == 2 * len(run.folded)
+    assert table.count("\N{NO-BREAK SPACE}%</td>") == 2 * len(run.folded)
 
 
 # live
