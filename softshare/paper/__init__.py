@@ -142,7 +142,7 @@ def compare(runs: Iterable[Run], table: str) -> pd.DataFrame:
 
     A line for each row and column of the table and each setting in which it was run; runs that
     differ in more than the seed are never averaged. `softshare.paper.comparison.frame` explains the
-    columns, `softshare.paper.comparison.verdict` the verdicts.
+    columns, `softshare.paper.verdict.verdict` the verdicts.
 
     Args:
         runs: Records of any model, data set and profile; those of other tables are left out.

@@ -1,4 +1,4 @@
-"""Runs beside a printed table: mean, spread, difference and verdict."""
+"""Runs beside a printed table: a line for each number, and for each of ours."""
 
 from __future__ import annotations
 
@@ -7,69 +7,19 @@ import statistics
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from softshare.paper.matching import (
-    Place,
-    by_setting,
-    data_set,
-    departures,
-    place,
-    variant,
-)
+from softshare.paper.matching import Place, by_setting, data_set, departures, place, variant
+from softshare.paper.verdict import verdict
 from softshare.records import Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NO_ROW = "not a row of the paper"
-FLOOR, CAP = 0.1, 0.3  # percentage points
-ERRORS = 2  # standard errors
 COLUMNS = (
     *("row", "data", "metric", "paper", "unit", "ours", "spread", "n", "difference", "verdict"),
     *("why", "profile", "epochs", "settings", "variant", "model", "stands_in_for", "quoted"),
     *("confidence", "note", "printed_parameters", "parameters", "gpu_days"),
 )
-
-
-def verdict(difference: float, spread: float, n: int) -> str:
-    r"""How near our mean error is to the paper's number, in percentage points.
-
-    "reproduced" when :math:`|d| \le \min(0.3, \max(0.1, 2 s / \sqrt{n}))`, "close" when
-    :math:`|d| \le 0.3`, else "not reproduced". Two standard errors are the usual band of a mean.
-    The floor of 0.1 points (ten of CIFAR's 10 000 test images) stands for the error of the paper's
-    own mean, whose spread is not printed, and is all there is for a single run. The cap keeps
-    noisy runs from earning by their noise what precise ones would not. A lower error than the
-    paper's counts like a higher one: it is another result.
-
-    Args:
-        difference: Ours minus the paper's.
-        spread: Sample standard deviation over seeds, at least 0; NaN at n = 1.
-        n: Number of runs, at least 1.
-
-    Example:
-        >>> verdict(0.08, math.nan, 1), verdict(-0.15, 0.2, 5), verdict(0.15, 0.1, 5)
-        ('reproduced', 'reproduced', 'close')
-        >>> verdict(0.4, 2.0, 2)
-        'not reproduced'
-    """
-    error = 0.0 if math.isnan(spread) else spread / math.sqrt(n)
-    band = min(CAP, max(FLOOR, ERRORS * error))
-    distance = abs(difference) - 1e-9  # 4.1 - 4.0 is a little more than 0.1 in binary
-    return "reproduced" if distance <= band else "close" if distance <= CAP else "not reproduced"
-
-
-def rule() -> str:
-    """The rule of `verdict` in a sentence.
-
-    Example:
-        >>> print(rule())  # doctest: +ELLIPSIS
-        A verdict says ... *reproduced* is within 2 standard errors of our mean ...
-    """
-    return (
-        "A verdict says how far our mean lies from the paper's number, above or below, where the "
-        "paper's own setting was run on the paper's own data, and nowhere else: *reproduced* is "
-        f"within {ERRORS} standard errors of our mean (at least {FLOOR} points, all that a single "
-        f"run has, and at most {CAP}), *close* within {CAP} points, *not reproduced* beyond."
-    )
 
 
 def frame(runs: Iterable[Run], name: str, document: dict[str, Any]) -> pd.DataFrame:
@@ -81,17 +31,20 @@ def frame(runs: Iterable[Run], name: str, document: dict[str, Any]) -> pd.DataFr
         document: The content of `data/paper.json`.
 
     Returns:
-        A line for each row, column and setting that was run: `row`; `data`, the column's data set;
-        `metric`, its name in a record's result; `paper`, the printed value in `unit`; `ours`, the
-        mean over seeds; `spread`, their sample standard deviation, NaN at n = 1; `n`;
-        `difference`, ours minus the paper's; `verdict`, that of `verdict` if the paper's own
-        setting was run on its own data, else "not comparable"; without a run "not attempted", or
-        "not built here" of a network that the paper quotes; `why`, in words; `profile` and
-        `epochs`, 0 without a run; `settings`, in what else the training leaves the paper's;
-        `variant`, the data set that was trained on; `model`, trained or to be trained;
-        `stands_in_for`, the row whose model it is at another width; `quoted`, `confidence` and
-        `note` of the paper's number; `printed_parameters`, such as "36M", and `parameters`, exact,
-        NaN for networks that are not ours; `gpu_days` as printed, else NaN.
+        A line for each row, column and setting that was run:
+
+        - `row`; `data`, the column's data set; `metric`, its name in a record's result;
+        - `paper`, the printed value in `unit`; `ours`, the mean over seeds; `spread`, their sample
+          standard deviation, NaN at n = 1; `n`; `difference`, ours minus the paper's;
+        - `verdict`, by `softshare.paper.verdict.verdict` if the paper's own setting was run on its
+          own data, else "not comparable"; without a run "not attempted", or "not built here" of a
+          network that the paper quotes; `why`, in words;
+        - `profile` and `epochs`, 0 without a run; `settings`, in what else the training leaves the
+          paper's; `variant`, the data set that was trained on; `model`, trained or to be trained;
+          `stands_in_for`, the row whose model it is at another width;
+        - `quoted`, `confidence` and `note` of the paper's number; `printed_parameters`, such as
+          "36M", and `gpu_days`, as printed; `parameters`, exact, NaN for networks not built here.
+
         A run of another model or data set has row "not a row of the paper" and no paper value.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from softshare import paper
-from softshare.paper.comparison import rule
+from softshare.paper.verdict import rule
 from softshare.recipe import PATHS, Recipe
 from softshare.records import Run
 from softshare.records.naming import label, length, measures, row_label

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from softshare.paper import compare, rows
-from softshare.paper.comparison import COLUMNS, NO_ROW, rule, verdict
+from softshare.paper.comparison import COLUMNS, NO_ROW
+from softshare.paper.verdict import rule, verdict
 from softshare.recipe import Recipe
 from softshare.records import Run
 
