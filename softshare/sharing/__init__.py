@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from softshare.sharing.bank import TemplateBank
 from softshare.sharing.forward_pass import ForwardPass, pass_of
-from softshare.sharing.grouping import Member, find_groups, resolve_groups
+from softshare.sharing.grouping import find_groups, resolve_groups
 from softshare.sharing.initialisation import initial_coefficients
+from softshare.sharing.installation import install, template_counts
 from softshare.sharing.refusals import (
     FOLDED,
     check_model,
@@ -22,7 +21,7 @@ from softshare.sharing.refusals import (
     refuse_parallel,
 )
 from softshare.sharing.shared_groups import banks, layer_names
-from softshare.sharing.shared_weights import SharedWeights, restore_weight, share_weight
+from softshare.sharing.shared_weights import SharedWeights, restore_weight
 
 __all__ = ["banks", "groups", "share", "unshare"]
 
@@ -106,7 +105,7 @@ def share(
             "Sharing needs two or more weights of equal shape; this model has none that are free. "
             f"Name them with groups=[[...]], or unshare() first.{obstacles(net)}"
         )
-    sizes = _template_counts(chosen, templates, clamp=groups is None)
+    sizes = template_counts(chosen, templates, clamp=groups is None)
     mixes = {
         label: initial_coefficients(len(members), sizes[label], init, generator)
         for label, members in chosen.items()
@@ -116,7 +115,7 @@ def share(
     for label, A in mixes.items():
         members = chosen[label]
         free = label if label not in taken else f"{label} {members[0].label}"
-        installed.append(_install(free, members, A, init))
+        installed.append(install(free, members, A, init))
     ForwardPass(installed).attach(net)
     return net
 
@@ -186,52 +185,3 @@ def groups(net: nn.Module) -> dict[str, list[str]]:
         return shared
     refuse_folded(net)
     return {label: [m.label for m in members] for label, members in find_groups(net).items()}
-
-
-def _template_counts(
-    chosen: Mapping[str, Sequence[Member]], templates: Any, clamp: bool
-) -> dict[str, int]:
-    if isinstance(templates, Mapping):
-        if set(templates) != set(chosen):
-            raise ValueError(
-                f"templates={{group: k}} must name each group once: {sorted(chosen)}; "
-                f"got {sorted(map(str, templates))}."
-            )
-        return dict(templates)
-    if templates is None:
-        return {label: len(members) for label, members in chosen.items()}
-    if clamp and isinstance(templates, int) and templates > max(map(len, chosen.values())):
-        sizes = {label: len(members) for label, members in chosen.items()}
-        raise ValueError(
-            f"No group has as many as {templates} layers: {sizes}. Pass templates=None for one "
-            "per layer."
-        )
-    return {
-        label: min(templates, len(members)) if clamp and isinstance(templates, int) else templates
-        for label, members in chosen.items()
-    }
-
-
-def _install(label: str, members: Sequence[Member], A: Tensor, init: str) -> TemplateBank:
-    with torch.no_grad():
-        W = torch.stack([m.parameter for m in members])  # (L, *shape)
-        if init == "orthogonal" and W.dtype == torch.float64:
-            A = A.double()
-            for _ in range(2):  # as drawn, A.T A = I in float32; each step squares the distance
-                A = (3 * A - A @ A.T @ A) / 2
-        A = A.to(W.device, W.dtype)
-        if init in ("orthogonal", "identity"):
-            T = torch.tensordot(A.T, W, dims=1)  # (k, L) @ (L, n)
-        else:
-            T = W[: A.shape[1]].clone()
-        bank = TemplateBank(T, A, [m.label for m in members], label, init)
-    first = members[0]
-    weight = first.parameter
-    for rank, layout in ((4, torch.channels_last), (5, torch.channels_last_3d)):
-        if weight.dim() == rank and not weight.is_contiguous():
-            bank.to(memory_format=layout)
-    bank.requires_grad_(weight.requires_grad).train(first.module.training)
-    first.module.add_module(f"{first.name}_bank", bank)
-    for layer, member in enumerate(members):
-        share_weight(member.module, member.name, bank, layer)
-    return bank
