@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["Text", "bullets", "error_line", "listed", "plural", "thousands"]
+__all__ = ["Text", "bullets", "error_line", "listed", "plural", "span", "thousands"]
 
 _SHOWN = 8
+_UNITS = (  # of time: each with its seconds, and how many of it are said
+    ("s", 1, 60),
+    ("min", 60, 600),
+    ("h", 3600, 100),
+    ("days", 86_400, 1000),
+    ("years", 365.25 * 86_400, float("inf")),
+)
 
 
 class Text(str):
@@ -45,6 +52,20 @@ def thousands(count: int) -> str:
         "'369\\\\u202f606'"
     """
     return f"{count:,}".replace(",", "\u202f")
+
+
+def span(seconds: float) -> str:
+    """A time for people.
+
+    Example:
+        >>> span(8), span(95), span(5000), span(300_000)
+        ('8 s', '1.6 min', '83 min', '83 h')
+        >>> span(1e6), span(5e7), span(4e8)
+        ('12 days', '579 days', '13 years')
+    """
+    unit, size, _ = next(unit for unit in _UNITS if seconds < unit[1] * unit[2])
+    number = seconds / size
+    return f"{number:.1f} {unit}" if unit != "s" and number < 10 else f"{number:.0f} {unit}"
 
 
 def listed(names: Sequence[str]) -> str:

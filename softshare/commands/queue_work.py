@@ -13,13 +13,14 @@ from softshare.data.image_stream import IMAGENET, adopted
 from softshare.queue import Queue, Summary
 from softshare.queue.campaign import Job, campaign, chosen
 from softshare.queue.estimate import Estimate, Estimator, measure
-from softshare.queue.narration import Narrator, name, span
+from softshare.queue.narration import Narrator, name
 from softshare.queue.place import Place
 from softshare.queue.workers import alone
 from softshare.records import Run
 from softshare.records.holding import waits
 from softshare.records.origin import unknown_commit
 from softshare.training.device import device_for
+from softshare.wording import span
 
 _RESERVE = 15.0  # seconds to write checkpoints and to pack, or a tenth of a small budget
 

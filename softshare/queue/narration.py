@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from softshare.recipe import Recipe
+from softshare.wording import span
 
 if TYPE_CHECKING:
     from softshare.queue.workers import Ending, Worker
@@ -24,21 +25,6 @@ def name(recipe: Recipe) -> str:
         'cifar10/paper/wrn-28-10+cutout=16/seed2'
     """
     return recipe.path.rpartition("-")[0]
-
-
-def span(seconds: float) -> str:
-    """A time for people.
-
-    Example:
-        >>> span(8), span(95), span(5000), span(400_000)
-        ('8 s', '1.6 min', '83 min', '111 h')
-    """
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    if minutes < 10:
-        return f"{minutes:.1f} min"
-    return f"{minutes:.0f} min" if minutes < 600 else f"{minutes / 60:.0f} h"
 
 
 class Narrator:

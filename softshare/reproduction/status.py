@@ -11,10 +11,12 @@ from softshare.data.inventory import original
 from softshare.paper.matching import data_set, stands_in, varied
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run, load_runs
+from softshare.records.naming import full_label
 from softshare.records.provenance import command
 from softshare.reproduction.plan import Plan
 from softshare.results.variants import TITLE, variant
 from softshare.training.cost import flops
+from softshare.wording import plural, span
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +42,38 @@ def tables() -> pd.DataFrame:
         cost = {"cost of a run (EFLOP)": flops(recipe) / 1e18, "command": command(recipe)}
         lines.append(line | cost)
     return pd.DataFrame(lines)
+
+
+def waiting(every: pd.DataFrame) -> str:
+    """What is not attempted would take, at the rate of the fastest training on record.
+
+    Args:
+        every: as `tables` returns it.
+
+    Example:
+        >>> print(waiting(tables().iloc[:0]))
+        Nothing is left to attempt.
+    """
+    left = every[every["verdict"] == "not attempted"].drop_duplicates("command")
+    if left.empty:
+        return "Nothing is left to attempt."
+    costs = 1e18 * left["cost of a run (EFLOP)"]
+    speeds = {_speed(run): run for run in load_runs()}
+    if not speeds:
+        return "How long that takes is not known: no training is recorded yet."
+    fastest = speeds[max(speeds)]
+    seconds = costs / max(speeds)
+    return (
+        f"What is not attempted waits for a faster device. The fastest training on record ran at "
+        f"{max(speeds) / 1e12:.2g} TFLOP/s ({full_label(fastest)} on {fastest.origin['device']}, "
+        f"{plural(fastest.origin['threads'], 'thread')}). At that rate one run of the smallest of "
+        f"these networks takes {span(seconds.min())}, and one of each {span(seconds.sum())}."
+    )
+
+
+def _speed(run: Run) -> float:
+    """FLOP a second in training: two a MAC, forward once and backward twice."""
+    return 6.0 * (run.model["macs"] or 0) * run.cost["images_per_second"]
 
 
 def numbers() -> Iterator[tuple[dict[str, Any], Recipe]]:
