@@ -45,7 +45,7 @@ def tables() -> pd.DataFrame:
 
 
 def waiting(every: pd.DataFrame) -> str:
-    """What is not attempted would take, at the rate of the fastest training on record.
+    """How long what is not attempted would take, at the rate of the fastest training on record.
 
     Args:
         every: as `tables` returns it.
@@ -64,7 +64,7 @@ def waiting(every: pd.DataFrame) -> str:
     fastest = speeds[max(speeds)]
     seconds = costs / max(speeds)
     return (
-        f"What is not attempted waits for a faster device. The fastest training on record ran at "
+        f"What is not attempted is a matter of time. The fastest training on record ran at "
         f"{max(speeds) / 1e12:.2g} TFLOP/s ({full_label(fastest)} on {fastest.origin['device']}, "
         f"{plural(fastest.origin['threads'], 'thread')}). At that rate one run of the smallest of "
         f"these networks takes {span(seconds.min())}, and one of each {span(seconds.sum())}."
