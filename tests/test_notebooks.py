@@ -138,7 +138,7 @@ def test_figure5_shows_its_demonstration(make_run: Callable[..., Run], tmp_path:
     assert done.status == 0, done.messages
     assert not done.failed
     assert "3 runs at profile SMOKE (" in done.text
-    assert "shortest-paths, 5 epochs." in done.text
+    assert "shortest-paths, 5 × 1 epochs." in done.text
     assert "F1 at the end of the last phase: SCNN-R 0.600, SCNN 0.500, CNN 0.400." in done.text
     assert "1 epoch a phase where the paper has 50" in done.text
     assert "-p profile smoke" in done.text

@@ -142,10 +142,11 @@ def test_a_compiled_step_is_traced_whole_and_is_the_eager_step(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_a_compiled_step_computes_what_the_eager_step_does(name: str) -> None:
+    """In float64: where a gradient is next to nothing, Adam makes whole steps of rounding."""
     sizes = [4, 4, 3, 4, 4, 3]
-    compiled = follow(MODELS[name], sizes, engine="compiled")
+    compiled = follow(MODELS[name], sizes, torch.float64, engine="compiled")
     assert compiled[1].engine == "compiled"
-    assert_same(follow(MODELS[name], sizes), compiled, 1e-3)
+    assert_same(follow(MODELS[name], sizes, torch.float64), compiled, 1e-6)
 
 
 def test_where_compiling_fails_training_says_so_and_goes_on(
