@@ -57,17 +57,16 @@ def waiting(every: pd.DataFrame) -> str:
     left = every[every["verdict"] == "not attempted"].drop_duplicates("command")
     if left.empty:
         return "Nothing is left to attempt."
-    costs = 1e18 * left["cost of a run (EFLOP)"]
-    speeds = {_speed(run): run for run in load_runs()}
-    if not speeds:
+    fastest = max(load_runs(), key=_speed, default=None)
+    if fastest is None:
         return "How long that takes is not known: no training is recorded yet."
-    fastest = speeds[max(speeds)]
-    seconds = costs / max(speeds)
+    device, threads = (fastest.origin[name] for name in ("device", "threads"))
+    seconds = 1e18 * left["cost of a run (EFLOP)"] / _speed(fastest)
     return (
-        f"What is not attempted is a matter of time. The fastest training on record ran at "
-        f"{max(speeds) / 1e12:.2g} TFLOP/s ({full_label(fastest)} on {fastest.origin['device']}, "
-        f"{plural(fastest.origin['threads'], 'thread')}). At that rate one run of the smallest of "
-        f"these networks takes {span(seconds.min())}, and one of each {span(seconds.sum())}."
+        "What is not attempted is a matter of time. The fastest training on record ran at "
+        f"{_speed(fastest) / 1e12:.2g} TFLOP/s ({full_label(fastest)} on {device}, "
+        f"{plural(threads, 'thread')}). At that rate one run of the smallest of these networks "
+        f"takes {span(seconds.min())}, and one of each {span(seconds.sum())}."
     )
 
 

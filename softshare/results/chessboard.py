@@ -51,7 +51,7 @@ def chessboard_chance(*matrices: Tensor, draws: int = 10_000) -> float:
 
     Returns:
         A p-value in (0, 1]; the order found counts as one of the draws. Near 1 layers an odd
-        number of steps apart are the alike ones.
+        number of steps apart are the alike ones, or all orders show as much.
 
     Raises:
         ValueError: no draws, no matrix, or one of fewer than three layers.

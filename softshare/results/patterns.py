@@ -80,7 +80,7 @@ def pattern_sentences(runs: Sequence[Run]) -> list[str]:
     All groups of all its seeds together, as each by itself has few layers.
     """
     lines = []
-    for seeds in by_seed(run for run in runs if any(len(S) > 2 for S in _last(run))):
+    for seeds in by_seed(run for run in runs if _matrices([run])):
         which = f"seed {seeds[0].seed}" if len(seeds) == 1 else f"{len(seeds)} seeds"
         name = f"{full_label(seeds[0])} ({seeds[0].data['name']}, {which})"
         lines.append(f"{name}: {_alikeness(seeds)}; {_pattern(seeds)}.")
@@ -92,12 +92,12 @@ def pattern_sentences(runs: Sequence[Run]) -> list[str]:
 def _alikeness(seeds: Sequence[Run]) -> str:
     """The mean similarity, before training and after, and beside it that under drift."""
     mean = torch.tensor([brightness(S) for S in _matrices(seeds)]).mean().item()
-    shapes = [(len(A), len(A[0])) for run in seeds for A in _coefficients(run) if len(A) > 2]
-    levels = [chance_level(L, k, seeds[0].recipe.init) for L, k in shapes]
+    last = [A for run in seeds for A in list(run.coefficients.values())[-1].values() if len(A) > 2]
+    levels = [chance_level(len(A), len(A[0]), seeds[0].recipe.init) for A in last]
     text = f"similarity {mean:.2f} in the mean, {sum(levels) / len(levels):.2f} before training"
     moved = [_brightnesses(S) for r in seeds for S in drift.matrices(r).values() if S.shape[1] > 2]
-    if len(moved) < len(shapes):
-        return text  # the start was not kept
+    if len(moved) < len(last):
+        return text  # a start was not kept
     drawn = torch.stack(moved).mean(0)  # (draws,)
     p = (1 + int((drawn >= mean - 1e-6).sum())) / (1 + len(drawn))
     return f"{text} and {drawn.mean():.2f} by drift (p = {p:.2g})"
@@ -118,13 +118,7 @@ def _brightnesses(S: Tensor) -> Tensor:
     return (S.sum((1, 2)) - S.diagonal(dim1=1, dim2=2).sum(1)) / (L * (L - 1))
 
 
-def _matrices(seeds: Sequence[Run]) -> list[Tensor]:
-    return [S for run in seeds for S in _last(run) if len(S) > 2]
-
-
-def _last(run: Run) -> list[Tensor]:
-    return list(run.lsm().values()) if run.coefficients else []
-
-
-def _coefficients(run: Run) -> list[list[list[float]]]:
-    return list(list(run.coefficients.values())[-1].values())
+def _matrices(runs: Sequence[Run]) -> list[Tensor]:
+    """Those of the last epoch, of groups of three or more layers."""
+    shared = (run for run in runs if run.coefficients)
+    return [S for run in shared for S in run.lsm().values() if len(S) > 2]

@@ -16,8 +16,7 @@ from softshare.results.chessboard import chessboard, chessboard_chance
 from softshare.results.patterns import brightness, pattern_sentences, patterns
 from softshare.sharing.similarity import chance_level, similarity
 
-i = torch.arange(6)
-ODD = ((i[:, None] - i) % 2).float()
+ODD = (torch.arange(6)[:, None] + torch.arange(6)).remainder(2).float()
 """1 for two layers an odd number of steps apart."""
 
 
@@ -82,6 +81,31 @@ def test_all_seeds_together_answer_the_question(soft_run: Callable[..., Run]) ->
     assert together.startswith("SWRN 28-1 (cifar10, 2 seeds): ")
     assert "; a chessboard beyond chance (" in together
     assert f"p = {p:.2g})." in together
+
+
+def test_seeds_are_set_beside_drift_together(soft_run: Callable[..., Run]) -> None:
+    """The mean over all matrices, against the mean of as many drawn ones."""
+    first = soft_run("swrn-28-1", dict.fromkeys(("stage1", "stage2", "stage3"), (6, 6, 2)))
+    last = list(first.coefficients)[-1]
+    alpha = {g: (torch.eye(6) + 0.3 * ODD).tolist() for g in first.coefficients[last]}
+    other = replace(
+        first,
+        recipe=replace(first.recipe, seed=1),
+        coefficients=first.coefficients | {last: alpha},
+    )
+    seeds = [first, other]
+    means = [brightness(S) for run in seeds for S in run.lsm().values()]
+    drawn = [
+        [brightness(S[draw]) for run in seeds for S in drift.matrices(run).values()]
+        for draw in range(drift.DRAWS)
+    ]
+    as_large = sum(sum(each) >= sum(means) - 1e-6 for each in drawn)
+    sentence, _ = pattern_sentences(seeds)
+    assert f"similarity {sum(means) / 6:.2f} in the mean, 0.00 before training" in sentence
+    assert f"{sum(map(sum, drawn)) / 6 / drift.DRAWS:.2f} by drift" in sentence
+    assert f"by drift (p = {(1 + as_large) / (1 + drift.DRAWS):.2g})" in sentence
+    unkept = replace(other, coefficients={last: alpha})
+    assert "by drift" not in pattern_sentences([first, unkept])[0]
 
 
 @pytest.mark.parametrize(
