@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["Text", "bullets", "error_line", "listed", "plural", "span", "thousands"]
+__all__ = ["Text", "bullets", "error_line", "listed", "p_value", "plural", "span", "thousands"]
 
 _SHOWN = 8
+_LEAST = 1e-4  # of a p that is told
 _UNITS = (  # of time: each with its seconds, and how many of it are said
     ("s", 1, 60),
     ("min", 60, 600),
@@ -52,6 +53,16 @@ def thousands(count: int) -> str:
         "'369\\\\u202f606'"
     """
     return f"{count:,}".replace(",", "\u202f")
+
+
+def p_value(p: float) -> str:
+    """What follows the p of a test: equal to two digits, or below what is told.
+
+    Example:
+        >>> p_value(0.0671), p_value(1.0), p_value(3e-9)
+        ('= 0.067', '= 1', '< 0.0001')
+    """
+    return f"= {p:.2g}" if p >= _LEAST else f"< {_LEAST:.4f}"
 
 
 def span(seconds: float) -> str:

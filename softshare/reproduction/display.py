@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
+
+from softshare.wording import p_value
 
 _WHOLE = ("network", "row", "table", "paper")
 """Columns of short names and numbers, whose cells are not broken over lines."""
@@ -28,6 +31,8 @@ def show(what: Any, under: str = "", digits: int = 2) -> None:
         unbroken: Any = [{"selector": "td", "props": "white-space: nowrap"}]
         whole = {name: unbroken for name in _WHOLE if name in what}
         style = what.style.hide(axis="index").format(precision=digits, na_rep="")
+        if "p" in what:
+            style.format(_chance, subset=["p"], na_rep="")
         display(style.set_table_styles(whole))
     elif hasattr(what, "_repr_mimebundle_") or hasattr(what, "_repr_markdown_"):
         display(what)
@@ -40,3 +45,8 @@ def show(what: Any, under: str = "", digits: int = 2) -> None:
             plt.close(figure)
     if under:
         display(Markdown(under))
+
+
+def _chance(p: Any) -> str:
+    """The cell of a p, as HTML."""
+    return escape(p_value(p).removeprefix("= "))

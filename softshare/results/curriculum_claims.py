@@ -11,7 +11,7 @@ from softshare.records import Run
 from softshare.records.naming import label
 from softshare.results.curriculum import ANEW, by_phase, spread, steadiest
 from softshare.results.difference import BY_CHANCE, LEVEL, welch
-from softshare.wording import plural
+from softshare.wording import p_value, plural
 
 Curve = list[list[float]]
 """F1 after each epoch of each phase."""
@@ -107,5 +107,5 @@ def _sentence(name: str, curves: dict[str, list[Curve]]) -> str:
             f"(n = {len(behind)}), **{verdict(ahead, behind)}**"
         )
         if min(len(ahead), len(behind)) > 1:
-            parts[-1] += f" (p = {welch(ahead, behind):.2g})"
+            parts[-1] += f" (p {p_value(welch(ahead, behind))})"
     return text + ("; ".join(parts) or "no second phase") + "."

@@ -16,6 +16,7 @@ from softshare.results.chessboard import chessboard, chessboard_chance
 from softshare.results.comparable import by_seed
 from softshare.results.difference import LEVEL
 from softshare.sharing.similarity import chance_level
+from softshare.wording import p_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,7 +101,7 @@ def _alikeness(seeds: Sequence[Run]) -> str:
         return text  # a start was not kept
     drawn = torch.stack(moved).mean(0)  # (draws,)
     p = (1 + int((drawn >= mean - 1e-6).sum())) / (1 + len(drawn))
-    return f"{text} and {drawn.mean():.2f} by drift (p = {p:.2g})"
+    return f"{text} and {drawn.mean():.2f} by drift (p {p_value(p)})"
 
 
 def _pattern(seeds: Sequence[Run]) -> str:
@@ -109,7 +110,7 @@ def _pattern(seeds: Sequence[Run]) -> str:
     p, opposite = chessboard_chance(*S), chessboard_chance(*(-one for one in S))
     found = "a chessboard" if p < opposite else "the opposite of a chessboard"
     verdict = f"{found} beyond chance" if min(p, opposite) <= LEVEL / 2 else "no chessboard to see"
-    return f"{verdict} ({sum(map(chessboard, S)) / len(S):+.2f}, p = {p:.2g})"
+    return f"{verdict} ({sum(map(chessboard, S)) / len(S):+.2f}, p {p_value(p)})"
 
 
 def _brightnesses(S: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from softshare.recipe import PROFILES
 from softshare.records import Run
 from softshare.results.contrasts import contrasts
 from softshare.results.difference import BY_CHANCE, LEVEL
-from softshare.wording import plural
+from softshare.wording import p_value, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,8 +136,8 @@ def _verdict(claim: Claim, less: int, more: int) -> str:
 def _pair(row: Any) -> str:
     return (
         f"{row['shared']} against {row['against']}: {row['ours']:+.2f} ± {row['uncertainty']:.2f} "
-        f"points, {row['here']} (p = {row['p']:.2g}; {row['trained on']}, {row['epochs']} epochs, "
-        f"profile {row['profile']}, n = {row['n']})"
+        f"points, {row['here']} (p {p_value(row['p'])}; {row['trained on']}, "
+        f"{row['epochs']} epochs, profile {row['profile']}, n = {row['n']})"
     )
 
 

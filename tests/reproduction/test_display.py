@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -39,6 +40,12 @@ def test_names_are_not_broken_over_lines(shown: list[Any]) -> None:
     named, plain = (frame.to_html() for frame in shown)
     assert "td.col1 {\n  white-space: nowrap;\n}" in named
     assert "nowrap" not in plain
+
+
+def test_a_small_p_is_never_shown_as_nothing(shown: list[Any]) -> None:
+    show(pd.DataFrame({"p": [0.0016, 0.5, 2e-7, float("nan")], "ours": [1.0] * 4}))
+    cells = re.findall(r"<td [^>]*col0[^>]*>([^<]*)</td>", shown[0].to_html())
+    assert cells == ["0.0016", "0.5", "&lt; 0.0001", ""]
 
 
 def test_each_figure_is_shown_once_and_closed(shown: list[Any]) -> None:

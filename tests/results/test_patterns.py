@@ -77,10 +77,10 @@ def test_all_seeds_together_answer_the_question(soft_run: Callable[..., Run]) ->
     first = soft_run("swrn-28-1", groups)
     seeds = [replace(first, recipe=replace(first.recipe, seed=seed)) for seed in range(2)]
     together, _ = pattern_sentences(seeds)
-    p = chessboard_chance(*(S for run in seeds for S in run.lsm().values()))
+    assert chessboard_chance(*(S for run in seeds for S in run.lsm().values())) < 1e-4
     assert together.startswith("SWRN 28-1 (cifar10, 2 seeds): ")
     assert "; a chessboard beyond chance (" in together
-    assert f"p = {p:.2g})." in together
+    assert "p < 0.0001)." in together
 
 
 def test_seeds_are_set_beside_drift_together(soft_run: Callable[..., Run]) -> None:
