@@ -35,7 +35,13 @@ def scanned(body: nn.Module, rows: Mapping[str, Tensor], count: int, x: Any) -> 
     """
     from torch._higher_order_ops.scan import scan
 
-    stacks = list({id(row): row for row in rows.values()}.values())  # scan wants each once
+    stacks: list[Tensor] = []
+    for row in rows.values():
+        if not any(row is stack for stack in stacks):
+            stacks.append(row)  # a scan wants each once
+    stacks = stacks or [torch.zeros(count)]
+    ranks = [stack.dim() for stack in stacks]
+    least = ranks.index(min(ranks))
     places = {name: [row is stack for stack in stacks].index(True) for name, row in rows.items()}
 
     def iterate(x: Tensor, own: Sequence[Tensor]) -> Any:
@@ -43,13 +49,12 @@ def scanned(body: nn.Module, rows: Mapping[str, Tensor], count: int, x: Any) -> 
         return torch.func.functional_call(body, tensors, (x.clone(),), tie_weights=False)
 
     def step(x: Tensor, own: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        least = min(own, key=Tensor.dim)
         # a scan keeps strides, and also stacks something; nobody asks for it
-        return iterate(x, own).contiguous(), least.clone()
+        return iterate(x, own).contiguous(), own[least].clone()
 
     if not isinstance(x, Tensor):
         return None
     y = iterate(x, [stack[0] for stack in stacks])  # for its shape; export drops unused results
     if not isinstance(y, Tensor) or (x.shape, x.dtype) != (y.shape, y.dtype):
         return None
-    return scan(step, x.contiguous(), stacks or [torch.zeros(count)])[0]
+    return scan(step, x.contiguous(), stacks)[0]
