@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from softshare.recipe import PROFILES
 from softshare.records import Run
 from softshare.results.contrasts import contrasts
 from softshare.results.difference import BY_CHANCE, LEVEL
+from softshare.results.power import seeds_needed
 from softshare.wording import p_value, plural
 
 if TYPE_CHECKING:
@@ -143,7 +145,19 @@ def _pair(row: Any) -> str:
 
 def _papers(row: Any) -> str:
     pair = row["pair in the paper"]
-    return f" The paper has {row['paper']:+.2f} for {pair}." if pair else ""
+    return f" The paper has {row['paper']:+.2f} for {pair}.{_needed(row)}" if pair else ""
+
+
+def _needed(row: Any) -> str:
+    """What it would take to see as much, where seeds of both were too few."""
+    counts = [int(n) for n in row["n"].split(" and ")]
+    if min(counts) < 2 or row["here"] != "not told apart" or not row["paper"]:
+        return ""
+    spread = row["uncertainty"] / math.sqrt(sum(1 / n for n in counts))
+    return (
+        f" To tell as much apart in four of five repetitions, at a spread of {spread:.2f} points "
+        f"over seeds, takes {seeds_needed(row['paper'], spread)} of each."
+    )
 
 
 def _shape(name: str) -> tuple[int, int]:

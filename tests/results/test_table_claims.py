@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from statistics import stdev
 
 import pytest
 
@@ -12,6 +13,7 @@ from softshare.paper.matching import kind
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
 from softshare.results.contrasts import contrasts
+from softshare.results.power import seeds_needed
 from softshare.results.table_claims import CLAIMS, RULE, table_sentences
 
 Make = Callable[..., Run]
@@ -172,3 +174,22 @@ def test_a_pair_has_its_sign_and_all_that_qualifies_it(make_run: Make) -> None:
     assert against_full.startswith("SWRN 28-1-2 against SWRN 28-1: +15.50 ± ")
     (nothing,) = table_sentences(runs[1:2], "table1")
     assert nothing == "No soft-shared network and a twin of it have been trained alike yet."
+
+
+def test_where_seeds_were_too_few_it_is_said_how_many_it_takes(make_run: Make) -> None:
+    """The spread is that of the seeds: of one variance v and n runs each, s^2 = 2 v / n."""
+    errors = {"wrn-28-1": (10.0, 10.2), "swrn-28-1": (10.1, 10.3)}
+    runs = [
+        make_run(fast(model, seed=seed), error)
+        for model, found in errors.items()
+        for seed, error in enumerate(found)
+    ]
+    pair = table_sentences(runs, "table1")[-1]
+    spread = stdev((10.0, 10.2))
+    assert pair.endswith(
+        " on cifar10. To tell as much apart in four of five repetitions, at a spread of "
+        f"{spread:.2f} points over seeds, takes {seeds_needed(0.26, spread)} of each."
+    )
+    apart = runs[:2]
+    apart += [make_run(fast("swrn-28-1", seed=seed), 20 + seed / 10) for seed in range(2)]
+    assert "repetitions" not in table_sentences(apart, "table1")[-1]
