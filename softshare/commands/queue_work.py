@@ -14,8 +14,8 @@ from softshare.queue import Queue, Summary
 from softshare.queue.campaign import Job, campaign, chosen
 from softshare.queue.estimate import Estimate, Estimator, measure
 from softshare.queue.narration import Narrator, name
+from softshare.queue.own_process import alone
 from softshare.queue.place import Place
-from softshare.queue.workers import alone
 from softshare.records import Run
 from softshare.records.holding import waits
 from softshare.records.origin import unknown_commit

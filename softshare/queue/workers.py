@@ -7,7 +7,6 @@ import multiprocessing
 import signal
 import threading
 import warnings
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,16 +17,11 @@ import torch
 from softshare.data.image_set import NoData
 from softshare.queue.campaign import Job
 from softshare.queue.estimate import Estimate
+from softshare.queue.own_process import CONTEXT
 from softshare.records.holding import Busy
 from softshare.training import train
 from softshare.training.watch import Stopped, Watch
 from softshare.wording import error_line
-
-_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-CONTEXT: Any = multiprocessing.get_context(_METHOD)
-if _METHOD == "forkserver":
-    # imported once for all: PyTorch, and what making an optimiser imports
-    CONTEXT.set_forkserver_preload(["softshare.queue.workers", "torch._dynamo"])
 
 
 @dataclass(frozen=True)
@@ -113,26 +107,6 @@ class Worker:
         self.pipe.close()
 
 
-def alone(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Calls a function in a process of its own, so that this one never holds a GPU's memory.
-
-    Raises:
-        RuntimeError: the function raised, or its process died.
-    """
-    near, far = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(target=_call, args=(function, arguments, far), daemon=True)
-    process.start()
-    far.close()
-    try:
-        sound, value = near.recv()
-    except EOFError:
-        sound, value = False, "its process died."
-    process.join()
-    if not sound:
-        raise RuntimeError(f"Could not {function.__name__} on this device: {value}")
-    return value
-
-
 class _Reporting(Watch):
     """A watch whose notes go through a pipe, if anybody still listens."""
 
@@ -195,10 +169,3 @@ def _follow(watch: Watch) -> None:
     if parent is not None:
         parent.join()
         watch.ask()
-
-
-def _call(function: Callable[..., Any], arguments: tuple[Any, ...], pipe: Connection) -> None:
-    try:
-        pipe.send((True, function(*arguments)))
-    except Exception as error:
-        pipe.send((False, error_line(error)))

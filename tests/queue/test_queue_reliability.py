@@ -56,7 +56,6 @@ from softshare.queue import workers
 from softshare.__main__ import main
 from softshare.queue.estimate import Speed
 workers.CONTEXT = multiprocessing.get_context("fork")
-workers.START = 0.0
 queue_work.alone = lambda *_: Speed(((1e6, 1e10),))
 softshare.training.train.__kwdefaults__["checkpoint_seconds"] = 0
 make = tempfile.mkstemp
