@@ -7,7 +7,8 @@ import statistics
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from softshare.paper.matching import Place, by_setting, data_set, departures, place, variant
+from softshare.paper.departures import departures
+from softshare.paper.matching import Place, by_setting, data_set, place, variant
 from softshare.paper.verdict import verdict
 from softshare.records import Run
 

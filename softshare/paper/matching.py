@@ -1,20 +1,16 @@
-"""Which row of a printed table a run belongs to, and where its recipe leaves the paper's."""
+"""Which row of a printed table a run belongs to."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from softshare.data.inventory import original
-from softshare.recipe import PROFILES, Recipe
+from softshare.recipe import PATHS, PROFILES, Recipe
 from softshare.records import Run
-
-# fields that tell which row, data set or average a run belongs to, not how it was trained
-IDENTITY = ("model", "data", "profile", "seed", "dropout", "cutout")
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ def place(run: Run, name: str, tables: dict[str, Any]) -> Place | None:
     all, the nearest. Any other is shown without a row if a network of the table that this project
     builds has its dropout and cutout, and the table its data set or a model of its kind and depth.
     A network that was folded and tuned belongs in no table: it is another network than the one
-    that its name names. Nor does a variant of Appendix B.
+    that its name names. Nor does one whose coefficients were treated otherwise, by `varied`.
     """
     recipe, table = run.recipe, tables[name]
     if tuned(recipe) or varied(recipe):
@@ -86,13 +82,24 @@ def stands_in(recipe: Recipe, row: dict[str, Any]) -> bool:
 
     A cutout of any size will do: 16 pixels are half of a CIFAR image, and all of a digit.
     """
-    alike = kind(recipe.model)[0] == kind(row["model"])[0] and not tuned(recipe)
-    return alike and _options(row["options"]) == _trained(recipe)
+    alike = kind(recipe.model)[0] == kind(row["model"])[0]
+    other = tuned(recipe) or regularised(recipe)
+    return alike and not other and _options(row["options"]) == _trained(recipe)
 
 
 def varied(recipe: Recipe) -> bool:
-    """Whether the coefficients start or are held otherwise than in all tables and figures."""
-    return _coefficients(recipe) != _coefficients({})
+    """Whether coefficients start, are held or are pulled otherwise than in all tables and figures.
+
+    Example:
+        >>> varied(Recipe("swrn-28-1", init="normal")), varied(Recipe("swrn-28-1", recurrence=0.01))
+        (True, True)
+    """
+    return _coefficients(recipe) != _coefficients({}) or regularised(recipe)
+
+
+def regularised(recipe: Recipe) -> bool:
+    """Whether the recurrence regulariser pulls at a network of images, as at none in the paper."""
+    return recipe.recurrence > 0 and recipe.data != PATHS
 
 
 def tuned(recipe: Recipe) -> bool:
@@ -120,27 +127,6 @@ def variant(run: Run) -> str:
 def data_set(run: Run) -> str:
     """The data set that the variant is a copy of."""
     return original(variant(run))
-
-
-def departures(recipe: Recipe, settings: dict[str, Any]) -> list[str]:
-    """Where a recipe leaves the paper's settings, and where the paper is silent, its own defaults.
-
-    Args:
-        recipe: A dataclass of settings whose defaults are plain values.
-        settings: The paper's, by name of the recipe's field; milestones in epochs.
-    """
-    found = []
-    for field in dataclasses.fields(recipe):
-        ours = getattr(recipe, field.name)
-        paper = settings.get(field.name, field.default)
-        if field.name == "milestones":  # a recipe has fractions, the paper epochs
-            paper = tuple(epoch / settings["epochs"] for epoch in paper)
-            same = len(ours) == len(paper) and all(map(math.isclose, ours, paper))
-        else:
-            same = math.isclose(ours, paper) if isinstance(ours, float) else ours == paper
-        if field.name not in IDENTITY and not same:
-            found.append(f"{field.name} {ours}, not {paper}")
-    return found
 
 
 def _order(run: Run) -> tuple[int, str, str]:

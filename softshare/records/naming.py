@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from softshare.recipe import Recipe
+from softshare.recipe.profiles import usual
 from softshare.records import Run
 
 if TYPE_CHECKING:
@@ -23,11 +24,14 @@ def label(of: Run | Recipe) -> str:
         'SWRN 28-1 folded at 0.9, tuned 3'
         >>> label(Recipe("swrn-28-1", init="normal", coefficients="unit"))
         'SWRN 28-1 (normal, unit)'
+        >>> label(Recipe("swrn-28-1", recurrence=0.01))
+        'SWRN 28-1 (recurrence 0.01)'
     """
     recipe = of.recipe if isinstance(of, Run) else of
     name = _spaced(recipe.model) + ("*" if recipe.dropout else "")
     own = [recipe.init] if recipe.init != "orthogonal" else []
     own += [recipe.coefficients] if recipe.coefficients != "free" else []
+    own += [f"recurrence {recipe.recurrence:g}"] if _pulled(recipe) else []
     name += f" ({', '.join(own)})" if own else ""
     return name + (f" folded at {recipe.fold:g}, tuned {recipe.tune}" if recipe.tune else "")
 
@@ -89,6 +93,11 @@ def measures(table: pd.DataFrame) -> list[str]:
     if table["metric"].nunique() < 2:
         return [""] * len(table)
     return [_MEASURES[metric] for metric in table["metric"]]
+
+
+def _pulled(recipe: Recipe) -> bool:
+    """Whether the regulariser is there, and the model's name does not say so."""
+    return recipe.recurrence not in (0, usual(recipe.model, recipe.profile).get("recurrence"))
 
 
 def _spaced(model: str) -> str:

@@ -44,8 +44,6 @@ def variant(of: Run | Recipe) -> str | None:
         ('normal', None)
     """
     recipe = of.recipe if isinstance(of, Run) else of
-    if recipe.recurrence:
-        return None
     return next((row["row"] for row in rows() if stands_in(recipe, row)), None)
 
 

@@ -216,7 +216,6 @@ def test_equal_names_with_other_content_are_not_averaged():
         {"weight_decay": 1e-4},
         {"batch_size": 512},
         {"optimizer": "adam"},
-        {"recurrence": 0.01},
         {"examples": 45000},
     ],
 )
