@@ -15,7 +15,7 @@ from softshare.records import Run
 from softshare.records.naming import label, length
 from softshare.results.comparable import by_seed, setting
 from softshare.results.difference import difference
-from softshare.results.folding_results import AGAIN, chance_of, cost, score, unfolded
+from softshare.results.folding_results import AGAIN, FEW, chance_of, cost, score, unfolded
 from softshare.results.foremost import proper
 from softshare.results.patterns import brightness
 from softshare.results.printed_foldings import depth
@@ -84,7 +84,8 @@ def sentences(runs: Sequence[Run]) -> list[str]:
         for seeds in by_seed(run for run in family if regularised(run.recipe)):
             twin = replace(seeds[0].recipe, recurrence=0.0, seed=0)
             free = [run for run in family if replace(run.recipe, seed=0) == twin]
-            lines.append(f"{_became(seeds, free)} {' '.join(_price(run) for run in seeds)}")
+            prices = [_price(run) + _rival(run, family) for run in seeds]
+            lines.append(" ".join([_became(seeds, free), *prices]))
     return lines or ["No network of images has been trained with the regulariser yet."]
 
 
@@ -120,6 +121,21 @@ def _price(run: Run) -> str:
     return (
         f"{text}, for {costs[0]:+.2f} points, and for {costs[1]:+.2f} from "
         f"{score(run, unfolded(run, AGAIN))} with batch statistics estimated anew."
+    )
+
+
+def _rival(run: Run, family: Sequence[Run]) -> str:
+    """The network without the regulariser that is nearest in size, if folding makes it smaller."""
+    sizes = {r.model["parameters"] for r in family if not regularised(r.recipe)}
+    small = _folded(run).parameters
+    if not sizes or small > (1 - FEW) * run.model["parameters"]:
+        return ""
+    nearest = min(sizes, key=lambda size: abs(size - small))
+    rivals = [r for r in family if not regularised(r.recipe) and r.model["parameters"] == nearest]
+    error = statistics.fmean(rival.test_error for rival in rivals)
+    return (
+        f" Without the regulariser {label(rivals[0])} is nearest in size, with "
+        f"{thousands(nearest)} parameters, and has {error:.2f} % (n = {len(rivals)})."
     )
 
 

@@ -85,6 +85,20 @@ def test_the_sentence_says_what_it_did_and_what_folding_costs(alike: Callable[..
     assert f"{small['test_error_recalibrated'] - 14.25:+.2f} from 14.25 % with batch" in line
     (alone,) = sentences([pulled])
     assert alone.startswith(f"{begin}{similarity(pulled):.2f}; it has not been trained without ")
+    assert line.endswith(
+        " Without the regulariser SWRN 28-1-4 is nearest in size, with 272\u202f802 parameters, "
+        "and has 14.00 % (n = 1)."
+    )
+    fewer = replace(
+        free,
+        recipe=replace(free.recipe, model="swrn-28-1-1"),
+        model=free.model | {"parameters": 127_596},
+        result={"test_error": 20.0},
+    )
+    (line,) = sentences([pulled, free, fewer])
+    assert " SWRN 28-1-1 is nearest in size, with 127\u202f596 parameters, and has 20.00 %" in line
+    (whole,) = sentences([replace(pulled, coefficients=free.coefficients), free])
+    assert "nearest in size" not in whole
     (unmeasured,) = sentences([replace(pulled, folded=[])])
     assert unmeasured.endswith("; what that costs is not measured.")
     assert sentences([free]) == ["No network of images has been trained with the regulariser yet."]
