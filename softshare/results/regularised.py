@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from softshare.explorer.states import State, network
 from softshare.paper import value
 from softshare.paper.matching import regularised, varied
+from softshare.recipe import PATHS
 from softshare.records import Run
 from softshare.records.naming import label, length
 from softshare.results.comparable import by_seed, setting
@@ -42,8 +43,8 @@ def families(runs: Sequence[Run]) -> list[list[Run]]:
         []
     """
     pulled = proper([run for run in runs if regularised(run.recipe)])
-    free = [run for run in runs if run.coefficients and not varied(run.recipe)]
-    free = [run for run in free if not run.recipe.tune]
+    images = [run for run in runs if run.coefficients and run.recipe.data != PATHS]
+    free = [run for run in images if not varied(run.recipe) and not run.recipe.tune]
     found: dict[Any, list[Run]] = {}
     for run in pulled:
         found.setdefault(_training(run), []).append(run)

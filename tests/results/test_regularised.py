@@ -110,5 +110,5 @@ def test_it_belongs_in_no_table_and_no_figure(alike: Callable[..., Run]) -> None
         assert not compare([pulled], name)["n"].any()
     for name in ("figure3", "figure4", "folding"):
         assert not Plan(name).concerns(pulled)
-    regular = replace(pulled, recipe=Recipe("scnn-r", "shortest-paths", recurrence=0.01))
-    assert not families([regular])
+    paths = replace(pulled, recipe=Recipe("scnn-r", "shortest-paths", recurrence=0.01))
+    assert families([paths]) == [] and families([paths, pulled]) == [[pulled]]
