@@ -16,7 +16,7 @@ from softshare.records import Run
 from softshare.records.naming import label, length
 from softshare.results.comparable import by_seed, setting
 from softshare.results.difference import difference
-from softshare.results.folding_results import AGAIN, FEW, chance_of, cost, score, unfolded
+from softshare.results.folding_results import AGAIN, FEW, chance_of, cost, furthest, score, unfolded
 from softshare.results.foremost import proper
 from softshare.results.patterns import brightness
 from softshare.results.printed_foldings import depth
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     *("network", "λ_R", "trained on", "epochs", "seed", "similarity", "chance", "ours (%)"),
-    *("layers", "parameters", "folded (%)", "recalibrated (%)"),
+    *("layers", "parameters", "folded (%)", "recalibrated (%)", "cheap"),
 )
 
 
@@ -58,7 +58,8 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
         `similarity`, of two layers of a group in the mean, beside its `chance` level before
         training, and the error, `ours`; then of the network folded at Figure 6's similarity the
         `layers` and `parameters` that are left and the error, `folded` as it is and `recalibrated`,
-        with batch statistics estimated anew.
+        with batch statistics estimated anew; and the layers left, `cheap`, by the furthest folding
+        that then costs no more points than the paper allows in Figure 6.
     """
     import pandas as pd
 
@@ -72,7 +73,7 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
                     *(label(replace(run.recipe, recurrence=0.0)), f"{run.recipe.recurrence:g}"),
                     *(run.data["name"], run.recipe.total_epochs, run.seed),
                     *(similarity(run), chance_of(run), run.test_error, _layers(run, small)),
-                    *(thousands(small.parameters), *scores),
+                    *(thousands(small.parameters), *scores, _cheap(run)),
                 )
             )
     return pd.DataFrame(lines, columns=list(COLUMNS))
@@ -147,7 +148,17 @@ def _mean(runs: Sequence[Run]) -> float:
 def _folded(run: Run) -> State:
     """All groups at Figure 6's similarity."""
     t = value("figures/figure6/similarity")
-    return [state for state in network(run).moments[-1].states if state.threshold >= t][-1]
+    return [state for state in _states(run) if state.threshold >= t][-1]
+
+
+def _cheap(run: Run) -> str:
+    best = furthest(run, value("figures/figure6/error_increase"), AGAIN)
+    states = [s for s in _states(run) if best and s.measured.get("threshold") == best["threshold"]]
+    return _layers(run, states[0]) if states else ""
+
+
+def _states(run: Run) -> Sequence[State]:
+    return network(run).moments[-1].states
 
 
 def _layers(run: Run, small: State) -> str:

@@ -72,6 +72,10 @@ def test_a_row_is_what_fold_makes_of_the_network(alike: Callable[..., Run]) -> N
         measured = [folded for folded in run.folded if folded["threshold"] >= t][-1]
         assert line["folded (%)"] == measured["test_error"]
         assert line["recalibrated (%)"] == measured["test_error_recalibrated"]
+        within = [x for x in run.folded if x["test_error_recalibrated"] <= 14.25 + 0.3]
+        small = ss.fold(net, min(x["threshold"] for x in within), inputs=None).report
+        ties = sum(len(group.layers) - len(group.ties) for group in small.groups)
+        assert line["cheap"] == f"{28 - ties} of 28"
 
 
 def test_the_sentence_says_what_it_did_and_what_folding_costs(alike: Callable[..., Run]) -> None:
