@@ -72,7 +72,7 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
                 (
                     *(label(replace(run.recipe, recurrence=0.0)), f"{run.recipe.recurrence:g}"),
                     *(run.data["name"], run.recipe.total_epochs, run.seed),
-                    *(similarity(run), chance_of(run), run.test_error, _layers(run, small)),
+                    *(similarity(run), chance_of(run), run.test_error, _left(run, small)),
                     *(thousands(small.parameters), *scores, _cheap(run)),
                 )
             )
@@ -114,8 +114,9 @@ def _became(seeds: Sequence[Run], free: Sequence[Run]) -> str:
 def _price(run: Run) -> str:
     small, t = _folded(run), value("figures/figure6/similarity")
     text = (
-        f"Folded at similarity {t:g}, seed {run.seed} has {_layers(run, small)} layers and "
-        f"{thousands(small.parameters)} of {thousands(run.model['parameters'])} parameters"
+        f"Folded at similarity {t:g}, seed {run.seed} has {_left(run, small)} of {depth(run)} "
+        f"layers and {thousands(small.parameters)} of {thousands(run.model['parameters'])} "
+        "parameters"
     )
     if not small.measured:
         return f"{text}; what that costs is not measured."
@@ -151,19 +152,19 @@ def _folded(run: Run) -> State:
     return [state for state in _states(run) if state.threshold >= t][-1]
 
 
-def _cheap(run: Run) -> str:
+def _cheap(run: Run) -> int | str:
     best = furthest(run, value("figures/figure6/error_increase"), AGAIN)
     states = [s for s in _states(run) if best and s.measured.get("threshold") == best["threshold"]]
-    return _layers(run, states[0]) if states else ""
+    return _left(run, states[0]) if states else ""
 
 
 def _states(run: Run) -> Sequence[State]:
     return network(run).moments[-1].states
 
 
-def _layers(run: Run, small: State) -> str:
-    tied = sum(len(f.layers) - len(f.ties) for f in small.foldings.values())
-    return f"{depth(run) - tied} of {depth(run)}"
+def _left(run: Run, small: State) -> int:
+    """Layers, each tie counted as one."""
+    return depth(run) - sum(len(f.layers) - len(f.ties) for f in small.foldings.values())
 
 
 def _training(run: Run) -> Any:
