@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
-    *("network", "λ_R", "trained on", "epochs", "seed", "similarity", "chance", "ours (%)"),
-    *("layers", "parameters", "folded (%)", "recalibrated (%)", "cheap"),
+    *("network", "λ_R", "trained on", "epochs", "seed", "mean", "chance", "ours (%)"),
+    *("layers", "parameters", "folded (%)", "recal. (%)", "cheap"),
 )
 
 
@@ -55,9 +55,9 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
     """A row a run of each family, the weakest regulariser first.
 
     Returns:
-        `similarity`, of two layers of a group in the mean, beside its `chance` level before
+        `mean` similarity of two layers of a group, beside its `chance` level before
         training, and the error, `ours`; then of the network folded at Figure 6's similarity the
-        `layers` and `parameters` that are left and the error, `folded` as it is and `recalibrated`,
+        `layers` and `parameters` that are left and the error, `folded` as it is and `recal.`,
         with batch statistics estimated anew; and the layers left, `cheap`, by the furthest folding
         that then costs no more points than the paper allows in Figure 6.
     """

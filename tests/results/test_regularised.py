@@ -68,10 +68,10 @@ def test_a_row_is_what_fold_makes_of_the_network(alike: Callable[..., Run]) -> N
         ties = sum(len(group.layers) - len(group.ties) for group in report.groups)
         assert line["layers"] == 28 - ties
         assert line["parameters"].replace("\u202f", "") == str(report.parameters_after)
-        assert line["similarity"] == pytest.approx(sum(map(brightness, run.lsm().values())) / 3)
+        assert line["mean"] == pytest.approx(sum(map(brightness, run.lsm().values())) / 3)
         measured = [folded for folded in run.folded if folded["threshold"] >= t][-1]
         assert line["folded (%)"] == measured["test_error"]
-        assert line["recalibrated (%)"] == measured["test_error_recalibrated"]
+        assert line["recal. (%)"] == measured["test_error_recalibrated"]
         within = [x for x in run.folded if x["test_error_recalibrated"] <= 14.25 + 0.3]
         small = ss.fold(net, min(x["threshold"] for x in within), inputs=None).report
         ties = sum(len(group.layers) - len(group.ties) for group in small.groups)
