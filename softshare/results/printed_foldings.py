@@ -24,8 +24,8 @@ class Folded:
 
     @property
     def tied(self) -> int:
-        """How many layers fewer it has, each tie counted as one layer."""
-        return sum(len(f.layers) - len(f.ties) for f in self.foldings.values())
+        """How many layers fewer it has."""
+        return tied(self.foldings)
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,11 @@ def folded(run: Run, claim: Claim) -> Folded:
             Folded(t, whole | {claim.alone: folding}, at(lines, t)) for t, folding in each.items()
         ]
     return claim.chosen(found, depth(run))
+
+
+def tied(foldings: Mapping[str, Folding]) -> int:
+    """How many layers fewer a network so folded has, each tie counted as one layer."""
+    return sum(len(f.layers) - len(f.ties) for f in foldings.values())
 
 
 def depth(run: Run) -> int:

@@ -19,7 +19,7 @@ from softshare.results.difference import difference
 from softshare.results.folding_results import AGAIN, FEW, chance_of, cost, furthest, score, unfolded
 from softshare.results.foremost import proper
 from softshare.results.patterns import brightness
-from softshare.results.printed_foldings import depth
+from softshare.results.printed_foldings import depth, tied
 from softshare.wording import p_value, thousands
 
 if TYPE_CHECKING:
@@ -163,8 +163,7 @@ def _states(run: Run) -> Sequence[State]:
 
 
 def _left(run: Run, small: State) -> int:
-    """Layers, each tie counted as one."""
-    return depth(run) - sum(len(f.layers) - len(f.ties) for f in small.foldings.values())
+    return depth(run) - tied(small.foldings)
 
 
 def _training(run: Run) -> Any:

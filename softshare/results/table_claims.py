@@ -12,7 +12,7 @@ from softshare.recipe import PROFILES
 from softshare.records import Run
 from softshare.results.contrasts import contrasts
 from softshare.results.difference import BY_CHANCE, LEVEL
-from softshare.results.power import seeds_needed
+from softshare.results.power import SURE, seeds_needed
 from softshare.wording import p_value, plural
 
 if TYPE_CHECKING:
@@ -151,12 +151,13 @@ def _papers(row: Any) -> str:
 def _needed(row: Any) -> str:
     """What it would take to see as much, where seeds of both were too few."""
     counts = [int(n) for n in row["n"].split(" and ")]
-    if min(counts) < 2 or row["here"] != "not told apart" or not row["paper"]:
+    printed = round(row["paper"], 2)
+    if min(counts) < 2 or row["here"] != "not told apart" or not printed:
         return ""
     spread = row["uncertainty"] / math.sqrt(sum(1 / n for n in counts))
     return (
-        f" To tell as much apart in four of five repetitions, at a spread of {spread:.2f} points "
-        f"over seeds, takes {seeds_needed(row['paper'], spread)} of each."
+        f" To tell as much apart in {100 * SURE:g} % of all repetitions, at a spread of "
+        f"{spread:.2f} points over seeds, takes {seeds_needed(printed, spread)} of each."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_ind
+from scipy.stats import norm, ttest_ind
 
 from softshare.results.power import SURE, seeds_needed
 
@@ -24,10 +24,22 @@ def test_so_many_seeds_do_and_one_less_does_not(points: float, spread: float) ->
 
 
 def test_the_smaller_the_difference_the_more_seeds() -> None:
-    needed = [seeds_needed(points, 0.2) for points in (100, 2, 1, 0.5, 0.2, 0.1, 1e-9)]
-    assert needed == sorted(needed) and needed[0] == 2 and needed[-1] == 1000
+    needed = [seeds_needed(points, 0.2) for points in (100, 2, 1, 0.5, 0.2, 0.1, 0.01)]
+    assert needed == sorted(needed) and needed[0] == 2
     assert seeds_needed(0.3, 0.2) == seeds_needed(-3, 2)
 
 
+@pytest.mark.parametrize("points", [0.02, 0.005, 0.0004])
+def test_of_many_it_is_what_the_normal_distribution_takes(points: float) -> None:
+    quantiles = norm.ppf(0.975) + norm.ppf(SURE)
+    normal = 2 * (quantiles * 0.2 / points) ** 2
+    assert seeds_needed(points, 0.2) == pytest.approx(normal, rel=1e-3, abs=2)
+
+
 def test_without_a_spread_two_will_do() -> None:
-    assert seeds_needed(0.1, 0.0) == 2 and seeds_needed(0.0, 0.0) == 1000
+    assert seeds_needed(0.1, 0.0) == 2
+
+
+def test_no_difference_is_refused() -> None:
+    with pytest.raises(ValueError, match="told apart by no seeds; got points=0"):
+        seeds_needed(0.0, 0.2)

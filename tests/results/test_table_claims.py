@@ -187,7 +187,7 @@ def test_where_seeds_were_too_few_it_is_said_how_many_it_takes(make_run: Make) -
     pair = table_sentences(runs, "table1")[-1]
     spread = stdev((10.0, 10.2))
     assert pair.endswith(
-        " on cifar10. To tell as much apart in four of five repetitions, at a spread of "
+        " on cifar10. To tell as much apart in 80 % of all repetitions, at a spread of "
         f"{spread:.2f} points over seeds, takes {seeds_needed(0.26, spread)} of each."
     )
     apart = runs[:2]
