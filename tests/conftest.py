@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -154,6 +155,12 @@ def start() -> Callable[..., BaseProcess]:
 
 
 @pytest.fixture(scope="session")
+def essence() -> Callable[[Run], Run]:
+    """What a resumed run shares with an uninterrupted one: all but ``cost`` and ``origin``."""
+    return lambda run: replace(run, cost={}, origin={})
+
+
+@pytest.fixture(scope="session")
 def make_run() -> Callable[..., Run]:
     """A run that nobody trained: ``make_run(recipe, result)``, with a curve or coefficients."""
 
@@ -199,8 +206,6 @@ def soft_run(make_run: Callable[..., Run]) -> Callable[..., Run]:
     Each group has (layers, templates, period); the noise grows from group to group. The last
     epoch's foldings are measured, at the numbers that this returns beside the run.
     """
-    from dataclasses import replace
-
     from softshare.folding import foldings
     from softshare.models import build
     from softshare.training.folded_score import folded_size

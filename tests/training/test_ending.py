@@ -35,10 +35,6 @@ RECIPE = for_profile(**ASKED)
 QUIET: dict[str, Any] = {"device": "cpu", "progress": False}
 
 
-def essence(run: Run) -> Run:
-    return replace(run, cost={}, origin={})
-
-
 def after_an_epoch() -> Watch:
     class OneEpoch(Watch):
         def note(self, done: int, total: int, seconds: float) -> None:
@@ -96,7 +92,7 @@ def cut_off(folder: Path, straight: Run) -> Path:
 
 
 def test_what_is_trained_is_recorded_where_there_is_no_time_to_measure(
-    straight: Run, tmp_path: Path, no_more_steps: Callable
+    essence: Callable, straight: Run, tmp_path: Path, no_more_steps: Callable
 ) -> None:
     saved, here = cut_off(tmp_path, straight), Place("cpu", 1, 1, tmp_path / "runs")
     assert not here.recorded(RECIPE), "a queue goes on with it"
@@ -111,7 +107,7 @@ def test_what_is_trained_is_recorded_where_there_is_no_time_to_measure(
 
 
 def test_foldings_of_the_whole_network_are_kept_where_there_is_no_time_for_those_of_groups(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_more_steps: Callable
+    essence: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_more_steps: Callable
 ) -> None:
     asked = ASKED | {"epochs": 7}
     straight = train(**asked, **QUIET, runs=tmp_path / "straight" / "runs")
@@ -138,7 +134,7 @@ def test_foldings_of_the_whole_network_are_kept_where_there_is_no_time_for_those
 
 
 def test_killed_while_measuring_it_goes_on_with_that(
-    straight: Run, tmp_path: Path, start: Callable, no_more_steps: Callable
+    essence: Callable, straight: Run, tmp_path: Path, start: Callable, no_more_steps: Callable
 ) -> None:
     def die(runs: str, asked: dict) -> None:
         import os
@@ -167,7 +163,11 @@ def no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_checkpoint_and_weights_it_is_trained_again(
-    straight: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_weights: None
+    essence: Callable,
+    straight: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    no_weights: None,
 ) -> None:
     """The record stays until there is another one; a large network keeps no weights."""
     runs, here = tmp_path / "runs", Place("cpu", 1, 1, tmp_path / "runs")
@@ -196,7 +196,7 @@ def test_what_has_foldings_or_weights_is_not_trained_again(
 
 
 def test_foldings_stand_beside_the_curves_of_their_own_training(
-    straight: Run, tmp_path: Path
+    essence: Callable, straight: Run, tmp_path: Path
 ) -> None:
     """Trained again to the end and killed there, the record is still that of another training."""
     cut_off(tmp_path, straight)
@@ -263,7 +263,12 @@ def test_a_plain_network_is_recorded_once(tmp_path: Path, monkeypatch: pytest.Mo
     ("model", "limit", "kept"), [("wrn-10-1", 10**6, 4), ("swrn-16-1-2", 0, 4), ("wrn-10-1", 0, 3)]
 )
 def test_the_last_epoch_is_kept_unless_a_record_is_all_that_follows(
-    model: str, limit: int, kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    essence: Callable,
+    model: str,
+    limit: int,
+    kept: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Cut off before it, a large plain network redoes what its last checkpoint lacks: an epoch."""
     monkeypatch.setattr(weights, "LIMIT", limit)

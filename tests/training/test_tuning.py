@@ -18,17 +18,13 @@ from softshare.paper import matching
 from softshare.paper.file import read
 from softshare.recipe import for_profile
 from softshare.records import Run, load_runs, weights
-from softshare.training import path_task, train
+from softshare.training import train
 from softshare.training.tasks import predictor, task_for
 
+pytestmark = pytest.mark.usefixtures("few_held_out")
 BASE: dict[str, Any] = {"profile": "smoke", "examples": 96, "batch_size": 32, "epochs": 2}
 ASKED: dict[str, Any] = {"model": "swrn-16-1-2", **BASE, "fold": 0.02, "tune": 2}
 QUIET: dict[str, Any] = {"device": "cpu", "progress": False}
-
-
-@pytest.fixture(autouse=True)
-def few_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(path_task, "HELD_OUT", 8)
 
 
 @pytest.fixture(scope="module")

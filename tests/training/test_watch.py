@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +11,16 @@ import pytest
 
 from softshare import storage
 from softshare.records import Run
-from softshare.training import path_task, train
+from softshare.training import train
 from softshare.training.step import Step
 from softshare.training.watch import Stopped, Watch
 
+pytestmark = pytest.mark.usefixtures("few_held_out", "data_below")
 TINY = {"profile": "smoke", "examples": 96, "batch_size": 32, "progress": False, "device": "cpu"}
 CASES: dict[str, dict[str, Any]] = {  # four epochs of three steps
     "dropout": {"model": "wrn-10-1", "dropout": 0.3, "epochs": 4, **TINY},
     "shared": {"model": "swrn-16-1-2", "recurrence": 0.05, "epochs": 4, **TINY},
 }
-
-
-@pytest.fixture(autouse=True)
-def own_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(path_task, "HELD_OUT", 8)
-    monkeypatch.setenv("SOFTSHARE_DATA", str(tmp_path / "data"))
-
-
-def essence(run: Run) -> Run:
-    return replace(run, cost={}, origin={})
 
 
 def epochs_kept(folder: Path) -> int:
@@ -40,7 +31,11 @@ def epochs_kept(folder: Path) -> int:
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("checkpoint_seconds", [0.0, 1e9])
 def test_asked_at_any_step_it_leaves_with_all_whole_epochs_and_goes_on(
-    case: str, checkpoint_seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    essence: Callable,
+    case: str,
+    checkpoint_seconds: float,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     straight = train(**CASES[case], runs=tmp_path / "straight" / "runs")
     folder = tmp_path / "stopped"
@@ -81,7 +76,7 @@ def test_an_epoch_that_would_end_after_the_deadline_is_not_begun(tmp_path: Path)
 
 
 def test_what_follows_the_last_epoch_can_be_cut_off_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    essence: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The record cannot be written: the checkpoint has all epochs, and no step is taken again."""
     settings = CASES["dropout"] | {"runs": tmp_path / "runs", "watch": Watch()}
