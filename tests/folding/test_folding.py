@@ -1,9 +1,8 @@
-"""Ties, schedules and scales, against brute force, scipy's tree and closed forms."""
+"""Ties and scales, against brute force, scipy's tree and closed forms."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 
 import hypothesis.extra.numpy as arrays
 import pytest
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from softshare.folding import folding, foldings
-from softshare.folding.program import Program, Repeat, smallest
 from softshare.folding.ties import TOLERANCE, similarities, thresholds, ties
 from softshare.sharing.similarity import ZERO, similarity
 
@@ -35,9 +33,6 @@ def coefficients(draw: st.DrawFn) -> Tensor:
 
 def drawn(L: int, k: int, seed: int = 0) -> Tensor:
     return torch.randn(L, k, generator=torch.Generator().manual_seed(seed))
-
-
-# --- Ties --------------------------------------------------------------------------------------
 
 
 @settings(max_examples=200, deadline=None)
@@ -148,60 +143,6 @@ def test_other_thresholds_are_refused(threshold: float, sentence: str) -> None:
 def test_what_is_no_similarity_matrix_is_refused(S: Tensor, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         thresholds(S)
-
-
-# --- Programs ----------------------------------------------------------------------------------
-
-
-def programs(schedule: tuple[int, ...]) -> Iterator[Program]:
-    """All programs that print a schedule."""
-    if not schedule:
-        yield Program(())
-        return
-    for end in range(1, len(schedule) + 1):
-        head = schedule[:end]
-        starts: list[int | Repeat] = [head[0]] if end == 1 else []
-        for count in range(2, end + 1):
-            if end % count == 0 and head == head[: end // count] * count:
-                starts += [Repeat(count, body) for body in programs(head[: end // count])]
-        for start in starts:
-            for rest in programs(schedule[end:]):
-                yield Program((start, *rest.steps))
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(1, 3), min_size=1, max_size=7))
-def test_no_program_that_prints_the_schedule_is_smaller(schedule: list[int]) -> None:
-    found = smallest(schedule)
-    assert found.unroll() == tuple(schedule)
-    every = list(programs(tuple(schedule)))
-    assert found in every
-    assert (found.size, found.calls) == min((p.size, p.calls) for p in every)
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.lists(st.integers(1, 4), max_size=24))
-def test_a_program_prints_its_schedule(schedule: list[int]) -> None:
-    assert smallest(schedule).unroll() == tuple(schedule)
-    assert smallest(schedule).size <= len(schedule)
-
-
-@pytest.mark.parametrize(
-    ("schedule", "text"),
-    [
-        ([1, 2, 3, 4, 3, 4, 1, 2, 3, 4], "1 2 2×(3 4) 1 2 3 4"),  # Figure 6
-        ([1, 2, 1, 2, 1, 2], "3×(1 2)"),
-        ([1] * 20, "20×1"),
-        ([1, 1], "2×1"),
-        ([1, 1, 2, 1, 1, 2, 3], "2×(2×1 2) 3"),
-        ([1, 2, 3], "1 2 3"),
-    ],
-)
-def test_programs_as_one_would_write_them(schedule: list[int], text: str) -> None:
-    assert str(smallest(schedule)) == text
-
-
-# --- Representatives and scales ----------------------------------------------------------------
 
 
 @settings(max_examples=100, deadline=None)
