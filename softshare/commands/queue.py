@@ -43,7 +43,7 @@ def queue_parser(adding: Any) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="TARGET",
-        help="only what this table or figure needs, such as table1; may be given again",
+        help="only what this table, figure or chapter needs, such as table1; may be repeated",
     )
     what.add_argument(
         "--data",

@@ -136,7 +136,7 @@ def _rows(entry: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Model and options of the networks that an entry means."""
     document = read()[0]
     tables, figures = document["tables"], document["figures"]
-    known = (*tables, *figures, "appendix_b")
+    known = (*tables, *figures, "appendix_b", "open_questions")
     if not _targets(entry) or set(_targets(entry)) - set(known):
         raise ValueError(f"target is one of {', '.join(known)}, or a list of them.")
     target = _targets(entry)[0]

@@ -11,6 +11,7 @@ import pytest
 from softshare import paper
 from softshare.data import image_cache, load
 from softshare.data.image_set import Splits, image_sets
+from softshare.paper import matching
 from softshare.queue.campaign import campaign, chosen
 from softshare.recipe import Recipe, for_profile
 from softshare.reproduction.plan import TARGETS, Plan
@@ -95,6 +96,12 @@ def test_appendix_b_tries_every_initialisation() -> None:
     assert {job.recipe.init for job in jobs} == set(INITS)
 
 
+def test_the_regulariser_on_images_is_a_question_that_the_paper_leaves_open() -> None:
+    jobs = campaign(data=JPEG)
+    asked = chosen(jobs, None, ["open_questions"])
+    assert asked == [job for job in jobs if matching.regularised(job.recipe)] != []
+
+
 def test_profile_and_target_choose_together() -> None:
     jobs = campaign(data=JPEG)
     some = chosen(jobs, "fast", ["table1", "figure5"])
@@ -146,6 +153,7 @@ WRONG = {
     GOOD.replace('"fast"', "3"): "it needs profile, a text; got 3",
     GOOD.replace('"table1"', '"table9"'): "target is one of table1,",
     GOOD.replace('"table1"', "[]"): "target is one of table1,",
+    GOOD.replace("table1", "open_questions"): "open_questions shows no network of its own; name",
     GOOD.replace('"table1"', '"figure1"'): "figure1 shows no network of its own; name its models",
     GOOD + 'rows = ["WRN"]': "table1 has the rows WRN 28-10, .*; got 'WRN'",
     GOOD.replace("table1", "figure4") + 'rows = ["x"]': "rows are those of a table; figure4",
