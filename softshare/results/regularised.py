@@ -86,8 +86,9 @@ def sentences(runs: Sequence[Run]) -> list[str]:
         for seeds in by_seed(run for run in family if regularised(run.recipe)):
             twin = replace(seeds[0].recipe, recurrence=0.0, seed=0)
             free = [run for run in family if replace(run.recipe, seed=0) == twin]
-            prices = [_price(run) + _rival(run, family) for run in seeds]
-            lines.append(" ".join([_became(seeds, free), *prices]))
+            prices = [_price(run) for run in seeds]
+            rivals = dict.fromkeys(_rival(run, family) for run in seeds)  # seeds may share one
+            lines.append(" ".join(filter(None, [_became(seeds, free), *prices, *rivals])))
     return lines or ["No network of images has been trained with the regulariser yet."]
 
 
@@ -137,7 +138,7 @@ def _rival(run: Run, family: Sequence[Run]) -> str:
     rivals = [r for r in family if not regularised(r.recipe) and r.model["parameters"] == nearest]
     error = statistics.fmean(rival.test_error for rival in rivals)
     return (
-        f" Without the regulariser {label(rivals[0])} is nearest in size, with "
+        f"Without the regulariser {label(rivals[0])} is nearest in size, with "
         f"{thousands(nearest)} parameters, and has {error:.2f} % (n = {len(rivals)})."
     )
 

@@ -93,6 +93,9 @@ def test_the_sentence_says_what_it_did_and_what_folding_costs(alike: Callable[..
         " Without the regulariser SWRN 28-1-4 is nearest in size, with 272\u202f802 parameters, "
         "and has 14.00 % (n = 1)."
     )
+    (both,) = sentences([pulled, replace(pulled, recipe=replace(pulled.recipe, seed=1)), free])
+    assert both.count("Folded at similarity 0.8, seed ") == 2
+    assert both.count("Without the regulariser") == 1, "what they both compete with, once"
     fewer = replace(
         free,
         recipe=replace(free.recipe, model="swrn-28-1-1"),
