@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     *("network", "λ_R", "trained on", "epochs", "seed", "mean", "chance", "ours (%)"),
-    *("layers", "parameters", "folded (%)", "recal. (%)", "cheap"),
+    *("layers", "params", "folded (%)", "recal. (%)", "cheap"),
 )
 
 
@@ -57,9 +57,9 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
     Returns:
         `mean` similarity of two layers of a group, beside its `chance` level before
         training, and the error, `ours`; then of the network folded at Figure 6's similarity the
-        `layers` and `parameters` that are left and the error, `folded` as it is and `recal.`,
-        with batch statistics estimated anew; and the layers left, `cheap`, by the furthest folding
-        that then costs no more points than the paper allows in Figure 6.
+        `layers` and parameters, `params`, that are left and the error, `folded` as it is and
+        `recal.`, with batch statistics estimated anew; and the layers left, `cheap`, by the
+        furthest folding that then costs no more points than the paper allows in Figure 6.
     """
     import pandas as pd
 

@@ -67,7 +67,7 @@ def test_a_row_is_what_fold_makes_of_the_network(alike: Callable[..., Run]) -> N
         report = ss.fold(net, t, inputs=None).report
         ties = sum(len(group.layers) - len(group.ties) for group in report.groups)
         assert line["layers"] == 28 - ties
-        assert line["parameters"].replace("\u202f", "") == str(report.parameters_after)
+        assert line["params"].replace("\u202f", "") == str(report.parameters_after)
         assert line["mean"] == pytest.approx(sum(map(brightness, run.lsm().values())) / 3)
         measured = [folded for folded in run.folded if folded["threshold"] >= t][-1]
         assert line["folded (%)"] == measured["test_error"]
