@@ -11,8 +11,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -78,14 +78,11 @@ for line in sys.stdin:
 """
 
 
-def essence(run: Run) -> Run:
-    return replace(run, cost={}, origin={})
-
-
 class Queues:
     """Queues in process groups of their own, on one folder of records."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, essence: Callable[[Run], Run]) -> None:
+        self.essence = essence
         self.runs, self.plan = folder / "data" / "runs", folder / "plan.toml"
         self.plan.write_text(PLAN)
         self.words = f"queue --plan {self.plan} --runs {self.runs} --device cpu --quiet"
@@ -129,21 +126,21 @@ class Queues:
     def found(self) -> dict[str, Run]:
         """All records, read and checked, but those whose foldings wait to be measured."""
         runs = [run for run in load_runs(self.runs) if not waits(run)]
-        return {run.path: essence(run) for run in runs}
+        return {run.path: self.essence(run) for run in runs}
 
     def straight(self, runs: Path) -> dict[str, Run]:
         """The plan's runs one after another in this process, uninterrupted."""
         settings = {"runs": runs, "device": "cpu", "progress": False}
         made = [train(**asdict(recipe), **settings) for recipe in self.recipes()]
-        return {run.path: essence(run) for run in made}
+        return {run.path: self.essence(run) for run in made}
 
     def recipes(self) -> list[Recipe]:
         return [job.recipe for job in campaign("cpu", path=self.plan)]
 
 
 @pytest.fixture
-def queues(tmp_path: Path) -> Iterator[Queues]:
-    started = Queues(tmp_path)
+def queues(tmp_path: Path, essence: Callable[[Run], Run]) -> Iterator[Queues]:
+    started = Queues(tmp_path, essence)
     yield started
     started.server.kill()
     print(started.printed, started.server.communicate()[0])  # shown where a test fails
@@ -253,7 +250,7 @@ def test_a_record_of_a_newer_version_fails_its_own_run_alone(queues: Queues) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["simulated", "tmpfs"])
 def test_a_full_disk_is_reported_the_rest_goes_on_and_later_all_is_made(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, essence: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A disk for which every checkpoint or the second one is too much, or one network's only."""
     disk = tmp_path / "disk"
@@ -266,7 +263,7 @@ def test_a_full_disk_is_reported_the_rest_goes_on_and_later_all_is_made(
     else:
         monkeypatch.setenv("FULL", "swrn-16-1-2-seed")
     try:
-        queues = Queues(disk)
+        queues = Queues(disk, essence)
         wanted = queues.straight(tmp_path / "straight" / "runs")
         queues.start("--workers 1 --budget 5m")
         assert queues.end() == 1
@@ -282,7 +279,7 @@ def test_a_full_disk_is_reported_the_rest_goes_on_and_later_all_is_made(
         if kind == "tmpfs":
             subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
         monkeypatch.delenv("FULL", raising=False)
-        queues = Queues(disk)
+        queues = Queues(disk, essence)
         queues.start()
         assert queues.end() == 0, queues.printed
         assert queues.found() == wanted
