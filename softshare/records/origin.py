@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from softshare.paths import PACKAGE
+from softshare.wording import plural
 
 _UNKNOWN = "unknown"
 
@@ -55,6 +57,27 @@ def unknown_commit() -> str:
         "Records name the commit that made them, and this copy of the code has no history: set "
         "SOFTSHARE_COMMIT to what `git rev-parse --short=12 HEAD` prints in the checkout."
     )
+
+
+def made_on(origin: Mapping[str, Any]) -> str:
+    """The device of a result and what it had of it: threads of a CPU, or a share of a GPU.
+
+    Example:
+        >>> made_on({"device": "A CPU", "threads": 2})
+        'A CPU, 2 threads'
+        >>> made_on({"device": "A GPU", "threads": 8, "runs_at_once": 4})
+        'A GPU, up to 4 runs at once'
+    """
+    name = origin["device"]
+    if on_cpu(origin):
+        return f"{name}, {plural(origin['threads'], 'thread')}"
+    at_once = origin.get("runs_at_once", 1)
+    return f"{name}, up to {at_once} runs at once" if at_once > 1 else name
+
+
+def on_cpu(origin: Mapping[str, Any]) -> bool:
+    """Whether a result was made without a GPU."""
+    return origin["device"].endswith("CPU")
 
 
 def device_name(device: torch.device) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from softshare.recipe import PATHS, Recipe
 from softshare.records import Run
 from softshare.records.naming import epochs
+from softshare.records.origin import made_on
 from softshare.wording import Text, plural
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
             run.data["name"],
             run.seed,
             epochs(run.recipe),
-            f"{run.origin['device']}, {plural(run.origin['threads'], 'thread')}",
+            made_on(run.origin),
             run.origin["precision"],
             round(run.cost["seconds"] / 60, 1),
             run.origin["commit"],

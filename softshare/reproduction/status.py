@@ -12,11 +12,12 @@ from softshare.paper.matching import data_set, stands_in, varied
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run, load_runs
 from softshare.records.naming import full_label
+from softshare.records.origin import made_on
 from softshare.records.provenance import command
 from softshare.reproduction.plan import Plan
 from softshare.results.variants import TITLE, variant
 from softshare.training.cost import flops
-from softshare.wording import plural, span
+from softshare.wording import span
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,13 +61,12 @@ def waiting(every: pd.DataFrame) -> str:
     fastest = max(load_runs(), key=_speed, default=None)
     if fastest is None:
         return "How long that takes is not known: no training is recorded yet."
-    device, threads = (fastest.origin[name] for name in ("device", "threads"))
     seconds = 1e18 * left["cost of a run (EFLOP)"] / _speed(fastest)
     return (
         "What is not attempted is a matter of time. The fastest training on record ran at "
-        f"{_speed(fastest) / 1e12:.2g} TFLOP/s ({full_label(fastest)} on {device}, "
-        f"{plural(threads, 'thread')}). At that rate one run of the smallest of these networks "
-        f"takes {span(seconds.min())}, and one of each {span(seconds.sum())}."
+        f"{_speed(fastest) / 1e12:.2g} TFLOP/s ({full_label(fastest)} on "
+        f"{made_on(fastest.origin)}). At that rate one run of the smallest of these networks takes "
+        f"{span(seconds.min())}, and one of each {span(seconds.sum())}."
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from softshare import storage
 from softshare.paths import data_root
 from softshare.records import record_file
-from softshare.wording import plural
+from softshare.records.origin import made_on, on_cpu
 
 BENCHMARKS = (
     "weight_generation",
@@ -62,13 +62,12 @@ def device(record: Record) -> str:
         >>> device({"origin": {"device": "A CPU", "threads": 2}})
         'A CPU, 2 threads'
     """
-    name, threads = record["origin"]["device"], record["origin"]["threads"]
-    return f"{name}, {plural(threads, 'thread')}" if is_cpu(record) else name
+    return made_on(record["origin"])
 
 
 def is_cpu(record: Record) -> bool:
     """Whether a record was made without a GPU."""
-    return record["origin"]["device"].endswith("CPU")
+    return on_cpu(record["origin"])
 
 
 def gap(record: Record) -> float:

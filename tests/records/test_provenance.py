@@ -118,6 +118,7 @@ def test_precisions_are_named_where_they_are_mixed(make_run: Callable[..., Run])
 
 def test_the_table_has_a_row_for_each_run(make_run: Callable[..., Run]) -> None:
     run = make_run(for_profile("scnn", profile="fast", epochs=2, seed=3))
+    run = replace(run, origin=run.origin | {"device": "A CPU"})
     assert (
         provenance.table([run, run]).to_numpy().tolist()
         == [
@@ -127,7 +128,7 @@ def test_the_table_has_a_row_for_each_run(make_run: Callable[..., Run]) -> None:
                 "shortest-paths",
                 3,
                 "5 × 2",
-                "a device, 2 threads",
+                "A CPU, 2 threads",
                 "float32",
                 1.5,
                 "0123456789ab",
@@ -137,3 +138,12 @@ def test_the_table_has_a_row_for_each_run(make_run: Callable[..., Run]) -> None:
         * 2
     )
     assert list(provenance.table([]).columns) == list(provenance.table([run]).columns)
+
+
+def test_the_table_says_how_many_runs_shared_a_gpu(make_run: Callable[..., Run]) -> None:
+    """Their minutes are not those of a run alone; what threads fed it does not matter."""
+    run = make_run(for_profile("scnn"))
+    alone = replace(run, origin=run.origin | {"device": "A GPU"})
+    shared = replace(alone, origin=alone.origin | {"runs_at_once": 8})
+    found = provenance.table([alone, shared])["device"].tolist()
+    assert found == ["A GPU", "A GPU, up to 8 runs at once"]

@@ -218,7 +218,7 @@ def test_what_waits_is_reckoned_by_the_fastest_training(
     )
     recorded += [slow, fast]
     told = status.waiting(every)  # 6 x 50e6 x 100 FLOP a second
-    assert "ran at 0.03 TFLOP/s (WRN 28-1 on a device, 2 threads)" in told
+    assert "ran at 0.03 TFLOP/s (WRN 28-1 on a device)" in told
     smallest = every["cost of a run (EFLOP)"].min() * 1e18 / 3e10 / 86_400
     assert f"smallest of these networks takes {smallest:.0f} days" in told
     once = every.drop_duplicates("command")["cost of a run (EFLOP)"].sum() * 1e18
