@@ -10,8 +10,8 @@ from benchmark import Benchmark, arguments
 from epochs import Epochs, image_recipe, title
 from work import step_work
 
-NARROW = ("eager", "graphs", "compiled graphs")  # launching their kernels takes longest
-ON_A_GPU = {"wrn-28-10": ("eager", "compiled"), "wrn-28-2": NARROW, "wrn-28-4": NARROW}
+ENGINES = ("eager", "graphs", "compiled graphs")
+ON_A_GPU = dict.fromkeys(("wrn-28-10", "wrn-28-2", "wrn-28-4"), ENGINES)
 
 
 def compare(bench: Benchmark, model: str, engines: tuple[str, ...], batch: int, steps: int) -> None:

@@ -11,9 +11,10 @@ import torch
 ENGINES = ("eager", "compiled", "graphs", "compiled graphs")
 VARIABLE = "SOFTSHARE_ENGINE"
 
-_LAUNCHES = 2.5e12  # FLOPs of a step below which a GPU waits for its host more than it computes
-_RATE = 2e14  # FLOP/s of eager steps in bfloat16 on a large GPU
-_SAVED = 0.3  # share of their time that compiling saves
+_LAUNCHES = 1e13  # FLOPs of a step from which a GPU is busy for longer than its host, launching it
+_RATE = 4e14  # FLOP/s of replayed steps in bfloat16 on a large GPU
+_LEAST = 2.5e-3  # seconds that a replayed step of some thirty layers takes besides
+_SAVED = 0.16  # share of their time that compiling saves
 COMPILE = 45.0
 """Seconds that compiling a step takes."""
 
@@ -23,9 +24,10 @@ def engine_for(
 ) -> str:
     """The engine of a run.
 
-    On a GPU, whole steps are replayed as a CUDA graph where launching their kernels would take
-    longer than running them, and compiled where what is left of the run repays the compiler's
-    time. On a CPU steps are eager.
+    On a GPU, whole steps are replayed as a CUDA graph unless they are so large that the launches
+    of their kernels never keep it waiting, and compiled where what is left of the run repays the
+    compiler's time. On a CPU steps are eager. What decides is measured: `images_per_second` and
+    `price_of_sharing` of ``data/benchmarks``, on an H200.
 
     Args:
         device: where.
@@ -42,7 +44,7 @@ def engine_for(
     Example:
         >>> gpu = torch.device("cuda")
         >>> engine_for(gpu, flops=4e12, steps=391 * 200), engine_for(gpu, flops=5e10, steps=25_000)
-        ('compiled', 'graphs')
+        ('compiled graphs', 'graphs')
         >>> engine_for(torch.device("cpu"), flops=4e12, steps=391 * 200)
         'eager'
     """
@@ -56,7 +58,7 @@ def engine_for(
         raise ValueError(f"Several processes train eagerly; got engine={asked!r}.")
     if asked != "auto":
         return asked
-    compiled = cuda and alone and _SAVED * steps * flops / _RATE > COMPILE
+    compiled = cuda and alone and _SAVED * steps * (_LEAST + flops / _RATE) > COMPILE
     graphs = cuda and alone and flops < _LAUNCHES
     return " ".join(["compiled"] * compiled + ["graphs"] * graphs) or "eager"
 

@@ -272,8 +272,10 @@ def test_a_step_goes_on_from_its_state() -> None:
 @pytest.mark.parametrize(
     ("flops", "steps", "alone", "engine"),
     [
-        (4e12, 391 * 200, True, "compiled"),  # WRN 28-10, batch 128
-        (4e12, 391, True, "eager"),
+        (4e12, 391 * 200, True, "compiled graphs"),  # WRN 28-10, batch 128
+        (4e12, 391 * 30, True, "graphs"),
+        (4e13, 391 * 30, True, "compiled"),  # as large as no network of the paper
+        (4e13, 391, True, "eager"),
         (6.5e11, 391 * 30, True, "graphs"),  # WRN 28-4
         (6.5e11, 391 * 200, True, "compiled graphs"),
         (6.5e11, 391 * 200, False, "eager"),
@@ -295,7 +297,7 @@ def test_the_engine_can_be_chosen_by_word_and_by_environment(
         assert engine_for(GPU, 4e12, 10**6, engine) == engine
         monkeypatch.setenv("SOFTSHARE_ENGINE", engine)
         assert engine_for(GPU, 4e12, 10**6) == engine
-    assert engine_for(GPU, 4e12, 10**6, "auto") == "compiled"
+    assert engine_for(GPU, 4e12, 10**6, "auto") == "compiled graphs"
     monkeypatch.setenv("SOFTSHARE_ENGINE", "turbo")
     for asked in (None, "turbo"):
         with pytest.raises(ValueError, match=r"engine is auto, eager, .*; got 'turbo'"):
@@ -377,13 +379,14 @@ def test_no_step_waits_for_the_gpu(engine: str, no_waiting: Callable) -> None:
 
 
 @NEEDS_GPU
-def test_dropout_draws_anew_at_each_replay() -> None:
+@pytest.mark.parametrize("engine", ["graphs", "compiled graphs"])
+def test_dropout_draws_anew_at_each_replay(engine: str) -> None:
     """At learning rate 0 the losses of one batch differ by the masks alone."""
     recipe = Recipe("wrn-10-1", dropout=0.5, lr=0.0, momentum=0.0)
     torch.manual_seed(0)
     net = models.build("wrn-10-1", dropout=0.5)
-    stepper = Step(net, recipe, F.cross_entropy, "cuda", engine="graphs")
+    stepper = Step(net, recipe, F.cross_entropy, "cuda", engine=engine)
     x, y = (t.cuda() for t in batches(recipe, [16])[0])
     losses = {stepper(x, y).item() for _ in range(12)}
-    assert stepper.engine == "graphs"
+    assert stepper.engine == engine
     assert len(losses) == 12
