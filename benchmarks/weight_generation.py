@@ -17,6 +17,7 @@ from benchmark import Benchmark, arguments
 from torch import Tensor
 
 from softshare.sharing.bank import TemplateBank
+from softshare.sharing.mixing import fused_on
 
 SIZES = [(6, 6, 160), (6, 2, 160), (10, 8, 128)]  # L, k, C
 WAYS = {"sum": "(T * a).sum(0) a layer", "product": "a @ T a layer"}
@@ -47,6 +48,7 @@ def compare(bench: Benchmark, L: int, k: int, C: int) -> None:
     A = torch.randn(L, k, device=bench.device)
     ends = list(torch.randn(L, C, C, 3, 3, device=bench.device))  # dL/dW of each layer
     bank = TemplateBank(T.clone(), A.clone(), [str(i) for i in range(L)])
+    bank.fused = fused_on(bench.device)
     T.requires_grad_(), A.requires_grad_()
     own, leaves = [bank.templates, bank.coefficients], [T, A]
     seconds = bench.time(
@@ -63,7 +65,7 @@ def compare(bench: Benchmark, L: int, k: int, C: int) -> None:
             f"L{L}-k{k}-C{C}-{way}",
             seconds[way],
             seconds["ours"],
-            ways=(meaning, "one product A @ T"),
+            ways=(meaning, "A @ T in one pass over memory" if bank.fused else "one product A @ T"),
             settings={"L": L, "k": k, "C": C},
             flops=3 * 2 * L * k * n,
             moved=4 * n * (3 * k + 2 * L),

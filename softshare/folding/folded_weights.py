@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from softshare.folding import Folding
-from softshare.sharing.bank import mix
 from softshare.sharing.grouping import Member
+from softshare.sharing.mixing import mix
 
 Slots = tuple[tuple[str, tuple[str, ...]], ...]
 """Which weights of a module are computed, and from what: ``(("weight", ("scale", "tie")),)``."""

@@ -17,8 +17,8 @@ from softshare.folding.outputs import measured, outputs_of
 from softshare.folding.report import GroupReport, Report
 from softshare.model_file import serialised_size
 from softshare.sharing import banks, unshare
-from softshare.sharing.bank import mix
 from softshare.sharing.grouping import Member, find_groups, resolve_groups
+from softshare.sharing.mixing import mix
 from softshare.sharing.refusals import refuse_folded
 from softshare.sharing.shared_groups import layer_names
 from softshare.sharing.written_weights import refuse_written, stamps

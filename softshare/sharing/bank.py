@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from softshare.sharing.mixing import mix
+
 
 class TemplateBank(nn.Module):
     r"""k templates and the coefficients with which L layers mix them.
@@ -41,7 +43,7 @@ class TemplateBank(nn.Module):
         True
     """
 
-    init = "orthogonal"  # of banks that were pickled before they knew
+    init, fused = "orthogonal", False  # of banks that were pickled before they knew
 
     def __init__(
         self,
@@ -65,12 +67,14 @@ class TemplateBank(nn.Module):
         self.label, self.init = label, init
         self.rounding: torch.dtype | None = None
         """Where all layers round their weights under autocast, they can be rounded together."""
+        self.fused = False
+        """Whether training mixes and rounds in one pass over memory, as `fused_on` a device."""
         self._open: tuple[int, tuple[Tensor, ...]] | None = None  # (thread or 0: any, weights)
         self._baked: tuple[list, list[Tensor], tuple[Tensor, ...]] | None = None
 
     def weights(self) -> tuple[Tensor, ...]:
         """All L weights, in float32 also under autocast, from one matrix product."""
-        return self._mix(self.coefficients)
+        return self._mix(self.coefficients, fused=self.fused and self.training)
 
     def weight(self, layer: int) -> Tensor:
         """The weight of one layer: of the open forward pass, else mixed for this call alone."""
@@ -99,7 +103,7 @@ class TemplateBank(nn.Module):
         mixing = compiling or self.training or torch.is_grad_enabled()
         if mixing or torch.jit.is_tracing():  # a trace holds what it is given as a constant
             self._baked = None
-            weights = self._mix(self.coefficients, self.rounding)
+            weights = self._mix(self.coefficients, self.rounding, self.fused and self.training)
             self._open = (0 if compiling else get_ident(), weights)
         else:
             self._open = (get_ident(), self._bake())
@@ -140,14 +144,16 @@ class TemplateBank(nn.Module):
         self._open = None  # Ctrl-C runs no hooks: a pass that it broke off is still open
         super()._load_from_state_dict(*args)
 
-    def _mix(self, coefficients: Tensor, rounding: torch.dtype | None = None) -> tuple[Tensor, ...]:
+    def _mix(
+        self, coefficients: Tensor, rounding: torch.dtype | None = None, fused: bool = False
+    ) -> tuple[Tensor, ...]:
         templates: Any = self.templates
         if isinstance(templates, torch.fx.Proxy):
             raise ValueError(
                 "torch.fx cannot follow how weights are mixed from templates; trace "
                 "softshare.unshare(net), or use torch.export."
             )
-        return mix(templates, coefficients, rounding)
+        return mix(templates, coefficients, rounding, fused)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": None, "_baked": None}
@@ -160,35 +166,3 @@ def _in_shared_memory(tensor: Tensor) -> bool:
 
 def _same(tensor: Tensor) -> Tensor:
     return tensor
-
-
-def mix(
-    templates: Tensor, coefficients: Tensor, rounding: torch.dtype | None = None
-) -> tuple[Tensor, ...]:
-    """The weights of Eq. 1 from one matrix product, in float32 also under autocast.
-
-    Args:
-        templates: ``(k·o, ...)``, end to end along the first axis.
-        coefficients: ``(L, k)``.
-        rounding: under autocast, what the weights are rounded to, all at once. Default: nothing.
-
-    Returns:
-        L weights ``(o, ...)``, in the memory layout of the templates.
-    """
-    T, k = templates, coefficients.shape[1]
-    channels_last = T.dim() > 2 and T.stride(1) == 1
-    dense = T.movedim(1, -1) if channels_last else T  # (k·o, h, w, i), as it lies in memory
-    flat = dense.reshape(k, -1)  # (k, n)
-    device = T.device.type
-    # torch 2.11 cannot trace the question whether a kind of device has autocast at all
-    has = device in ("cpu", "cuda") or torch.amp.is_autocast_available(device)
-    if has and torch.is_autocast_enabled(device):
-        with torch.autocast(device, enabled=False):
-            mixed = coefficients @ flat
-        mixed = mixed if rounding is None else mixed.to(rounding)
-    else:
-        mixed = coefficients @ flat  # (L, k) @ (k, n)
-    shape = (T.shape[0] // k, *dense.shape[1:])
-    # unbind, then shape: backward stacks L flat gradients once. Indexing would write L zeros.
-    rows = [row.view(shape) for row in mixed.unbind(0)]
-    return tuple(row.movedim(-1, 1) if channels_last else row for row in rows)

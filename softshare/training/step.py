@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from softshare.recipe import Recipe
 from softshare.sharing import banks
 from softshare.sharing.constraint import constrain, rescale
+from softshare.sharing.mixing import fused_on
 from softshare.sharing.similarity import penalty
 from softshare.training.graph_replay import GraphReplay
 from softshare.training.optimisation import param_groups
@@ -72,8 +73,9 @@ class Step:
         self._loss = loss
         self._recurrence = recipe.recurrence if shared else 0.0  # a folded network has no LSM
         self._coefficients = [bank.coefficients for bank in shared]
-        if self.precision != torch.float32:
-            for bank in shared:  # convolutions, which would each round their own
+        for bank in shared:
+            bank.fused = fused_on(self.device)
+            if self.precision != torch.float32:  # convolutions, which would each round their own
                 bank.rounding = self.precision
         self._compiled: Callable = self._forward
         if "compiled" in engine:
