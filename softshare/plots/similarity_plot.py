@@ -50,7 +50,8 @@ def similarities(
     for place, (group, matrix) in zip(ax, lsm.items(), strict=True):
         values = torch.as_tensor(matrix).detach().cpu().numpy()
         image = place.imshow(values, cmap="gray", vmin=0, vmax=1)
-        ticks = np.arange(0, len(values), max(1, len(values) // 10))
+        apart = 1 if len(values) <= 10 else -(-len(values) // 7)  # numbers of two digits are wide
+        ticks = np.arange(0, len(values), apart)
         place.set_xticks(ticks, ticks + 1)
         place.set_yticks(ticks, ticks + 1)
         place.set(title=group)
