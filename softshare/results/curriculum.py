@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from softshare.records import Run
 from softshare.records.naming import label
 from softshare.results.patterns import brightness
-from softshare.wording import plural
+from softshare.wording import plural, thousands
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,6 +122,9 @@ def curve_sentences(runs: Sequence[Run]) -> list[str]:
                 f"Mean off-diagonal similarity of {label(run)}, seed {run.seed}, at the end: "
                 f"{brightness(run.lsm()['body']):.2f}."
             )
+    for model in dict.fromkeys(label(run) for run in runs):
+        if words := folded_whole([run for run in runs if label(run) == model], metric):
+            lines.append(f"{name} of {model} with all its layers folded into one: {words}.")
     left_over = {r.examples % r.batch_size for r in (run.recipe for run in runs)} - {0}
     if left_over:
         lines.append(
@@ -130,6 +133,23 @@ def curve_sentences(runs: Sequence[Run]) -> list[str]:
             "measured: part of the jumps may be the choice of batch size, not the networks'."
         )
     return lines
+
+
+def folded_whole(runs: Sequence[Run], metric: str) -> str:
+    """F1 of runs of one model before and after all their layers are folded into one.
+
+    Returns:
+        Words, empty where it was not measured.
+    """
+    found = [run for run in runs if run.folded and metric in run.folded[0]]
+    if not found:
+        return ""
+    ends = [min(run.folded, key=lambda line: line["threshold"]) for run in found]
+    return (
+        f"{thousands(int(ends[0]['parameters']))} of {thousands(found[0].model['parameters'])} "
+        f"parameters, {spread([run.curves[metric][-1] for run in found])} before and "
+        f"{spread([end[metric] for end in ends])} after (n = {len(found)})"
+    )
 
 
 def spread(found: Sequence[float]) -> str:

@@ -9,7 +9,7 @@ from softshare import paper
 from softshare.recipe import PATHS, Recipe
 from softshare.records import Run
 from softshare.records.naming import label
-from softshare.results.curriculum import ANEW, by_phase, spread, steadiest
+from softshare.results.curriculum import ANEW, by_phase, folded_whole, spread, steadiest
 from softshare.results.difference import BY_CHANCE, LEVEL, welch
 from softshare.wording import p_value, plural
 
@@ -23,6 +23,7 @@ _MEASURES: dict[str, Callable[[Curve], float]] = {
     "averaged over the first phase": lambda curve: statistics.mean(curve[0]),
     _AFTER_ONE: lambda curve: statistics.mean(phase[0] for phase in curve[1:]),
 }
+_ALIKE = 0.99
 _CLAIMS = {  # by their names in data/paper.json, which says of which two networks
     "better": ("does better than", ["at the end of the last phase"]),
     "adapts_faster": ("adapts faster to new phases than", [_AFTER_ONE]),
@@ -75,6 +76,7 @@ def sentences(runs: Sequence[Run]) -> list[str]:
     by = "F1" if metric == "f1" else f"F1, {ANEW},"
     lines = [
         *(_sentence(name, curves) for name in _CLAIMS),
+        *_recurrent(runs, metric),
         f"All by {by} as mean ± standard deviation over n seeds. *Seen* and *the opposite* are "
         f"what Welch's t-test tells apart at {LEVEL}: of networks that are alike, one comparison "
         f"in {BY_CHANCE} by chance; that there are several is not corrected for.",
@@ -86,6 +88,32 @@ def sentences(runs: Sequence[Run]) -> list[str]:
             f"{epochs}: they can hint at its claims, not settle them."
         )
     return lines
+
+
+def _recurrent(runs: Sequence[Run], metric: str) -> list[str]:
+    """When the layers of a model have become one, and what it costs to make them one."""
+    fact = paper.fact("figures/figure5/recurrent")
+    (model,) = fact.value
+    found = [run for run in runs if run.recipe.model == model and run.coefficients]
+    if not found:
+        return []
+    alike = [
+        [int(epoch) for epoch in run.coefficients if run.lsm(int(epoch))["body"].min() >= _ALIKE]
+        for run in found
+    ]
+    ends = [run.recipe.total_epochs for run in found]
+    alike = [epochs for epochs, end in zip(alike, ends, strict=True) if end in epochs]
+    text = (
+        f"The paper: all similarities of {label(found[0])} quickly come to be 1, as in a recurrent "
+        f"network ({fact.source}). Ours: all of them {_ALIKE} or more at the end of {len(alike)} "
+        f"of {plural(len(found), 'run')}"
+    )
+    if alike:
+        text += f", and already after epoch {max(map(min, alike))} of {min(ends)}"
+    text += f", **{'seen' if len(alike) == len(found) else 'not seen'}**"
+    if words := folded_whole(found, metric):
+        text += f". With all its layers folded into one: {words}"
+    return [text + "."]
 
 
 def _sentence(name: str, curves: dict[str, list[Curve]]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import product
 
@@ -123,3 +124,16 @@ def test_similarity_is_the_mean_off_the_diagonal(make_run: Make) -> None:
     text = "\n".join(curve_sentences([run]))
     found = re.search(r"off-diagonal similarity of SCNN, seed 0, at the end: (\d\.\d+)\.", text)
     assert found and float(found[1]) == round(2 / 3 / math.sqrt(2), 2)
+
+
+def test_a_network_folded_whole_is_told_by_its_last_folding(make_run: Make) -> None:
+    run = make_run(for_profile("scnn", profile="smoke"))
+    assert "folded into one" not in "\n".join(curve_sentences([run]))
+    run.model["parameters"] = 300
+    folded = [
+        {"threshold": 0.9, "parameters": 200, "f1": 0.4},
+        {"threshold": 0.1, "parameters": 100, "f1": 0.2},
+    ]
+    told = curve_sentences([replace(run, folded=folded)])
+    (line,) = [line for line in told if "folded into one" in line]
+    assert line.endswith("100 of 300 parameters, 0.500 before and 0.200 after (n = 1).")

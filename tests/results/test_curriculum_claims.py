@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from scipy.stats import t
@@ -115,3 +116,36 @@ def test_every_claim_names_its_place_in_the_paper(make: Callable[..., list[Run]]
         first, second = (model.upper() for model in fact.value)
         assert line.startswith(f"The paper: {first} ")
         assert f" {second} ({fact.source}). Ours: " in line
+
+
+def test_layers_that_became_one_are_told_with_when_and_at_what_price(make_run: Make) -> None:
+    """Alike by the cosine: one row may be the other times any number."""
+    same, other = [[1.0, 2.0], [-2.0, -4.0]], [[1.0, 2.0], [2.0, -1.0]]
+
+    def run(seed: int, **kept: list[list[float]]) -> Run:
+        made = make_run(for_profile("scnn-r", phases=1, epochs=9, seed=seed), curve=[0.5] * 9)
+        coefficients = {epoch[1:]: {"body": rows} for epoch, rows in kept.items()}
+        folded = [
+            {"threshold": 1.0, "parameters": 2000, "f1": 0.4},
+            {"threshold": 0.5, "parameters": 1000, "f1": 0.1 + 0.2 * seed},
+        ]
+        made.model["parameters"] = 3000
+        return replace(made, coefficients=coefficients, folded=folded)
+
+    def told(*runs: Run) -> str:
+        (line,) = [line for line in sentences(runs) if "similarities of SCNN-R" in line]
+        return line
+
+    early = run(0, e1=other, e5=same, e9=same)
+    late = run(1, e1=other, e5=other, e9=same)
+    never = run(2, e1=same, e5=same, e9=other)
+    both = told(early, late)
+    assert "at the end of 2 of 2 runs, and already after epoch 9 of 9, **seen**" in both
+    assert "1\u202f000 of 3\u202f000 parameters, 0.500 ± 0.000 before and 0.200 ± 0.141 " in both
+    assert "at the end of 1 of 1 run, and already after epoch 5 of 9, **seen**" in told(early)
+    assert "at the end of 1 of 2 runs, and already after epoch 5 of 9, **not seen**" in told(
+        early, never
+    )
+    assert "at the end of 0 of 1 run, **not seen**" in told(never)
+    assert told(replace(never, folded=[])).endswith("**not seen**.")
+    assert "similarities" not in " ".join(sentences([make_run(for_profile("scnn-r"))]))
