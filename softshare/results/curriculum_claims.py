@@ -10,7 +10,7 @@ from softshare.recipe import PATHS, Recipe
 from softshare.records import Run
 from softshare.records.naming import label
 from softshare.results.curriculum import ANEW, by_phase, folded_whole, spread, steadiest
-from softshare.results.difference import BY_CHANCE, LEVEL, welch
+from softshare.results.difference import BY_CHANCE, LEVEL, interval, welch
 from softshare.wording import p_value, plural
 
 Curve = list[list[float]]
@@ -79,7 +79,8 @@ def sentences(runs: Sequence[Run]) -> list[str]:
         *_recurrent(runs, metric),
         f"All by {by} as mean ± standard deviation over n seeds. *Seen* and *the opposite* are "
         f"what Welch's t-test tells apart at {LEVEL}: of networks that are alike, one comparison "
-        f"in {BY_CHANCE} by chance; that there are several is not corrected for.",
+        f"in {BY_CHANCE} by chance; that there are several is not corrected for. Where a difference "
+        f"lies is its {100 * (1 - LEVEL):.0f} % interval.",
     ]
     epochs = paper.value("settings/shortest_paths/epochs")
     if any(run.recipe.epochs != epochs for run in runs):
@@ -135,5 +136,9 @@ def _sentence(name: str, curves: dict[str, list[Curve]]) -> str:
             f"(n = {len(behind)}), **{verdict(ahead, behind)}**"
         )
         if min(len(ahead), len(behind)) > 1:
-            parts[-1] += f" (p {p_value(welch(ahead, behind))})"
+            low, high = interval(ahead, behind)
+            parts[-1] += (
+                f" (p {p_value(welch(ahead, behind))}; the difference lies between {low:+.3f} and "
+                f"{high:+.3f})"
+            )
     return text + ("; ".join(parts) or "no second phase") + "."

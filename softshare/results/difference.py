@@ -77,11 +77,40 @@ def welch(one: Sequence[float], other: Sequence[float]) -> float:
     """
     from scipy.special import stdtr
 
-    parts = [statistics.variance(values) / len(values) for values in (one, other)]
-    apart = abs(statistics.mean(one) - statistics.mean(other))
-    if not sum(parts):
+    apart, error, degrees = _apart(one, other)
+    if not error:
         return float(not apart)
-    degrees = sum(parts) ** 2 / sum(
+    return float(2 * stdtr(degrees, -abs(apart) / error))
+
+
+def interval(one: Sequence[float], other: Sequence[float]) -> tuple[float, float]:
+    """Where the difference of the means lies, but for a chance of `LEVEL`: Welch's interval.
+
+    It holds 0 where `welch` is `LEVEL` or more.
+
+    Args:
+        one: two values or more.
+        other: likewise; their mean is taken from that of the first.
+
+    Example:
+        >>> low, high = interval([0.8, 0.9], [0.1, 0.2])
+        >>> round(low, 3), round(high, 3), interval([2, 2], [1, 1])
+        (0.396, 1.004, (1.0, 1.0))
+    """
+    from scipy.special import stdtrit
+
+    apart, error, degrees = _apart(one, other)
+    reach = float(stdtrit(degrees, 1 - LEVEL / 2)) * error if error else 0.0
+    return apart - reach, apart + reach
+
+
+def _apart(one: Sequence[float], other: Sequence[float]) -> tuple[float, float, float]:
+    """The difference of the means, its standard error, and Welch's degrees of freedom."""
+    parts = [statistics.variance(values) / len(values) for values in (one, other)]
+    apart, variance = statistics.mean(one) - statistics.mean(other), sum(parts)
+    if not variance:
+        return apart, 0.0, math.inf
+    degrees = variance**2 / sum(
         part**2 / (len(values) - 1) for part, values in zip(parts, (one, other), strict=True)
     )
-    return float(2 * stdtr(degrees, -apart / math.sqrt(sum(parts))))
+    return apart, math.sqrt(variance), degrees

@@ -81,11 +81,13 @@ def test_each_comparison_shows_how_often_chance_would_part_alike_networks(
     make: Callable[..., list[Run]],
 ) -> None:
     *told, by, _ = sentences(make(AS_THE_PAPER, apart=0.5))
-    shown = [float(p) for line in told for p in re.findall(r"\(p = ([\d.e-]+)\)", line)]
+    shown = [float(p) for line in told for p in re.findall(r"\(p = ([\d.e-]+);", line)]
     assert len(shown) == 6 and "that there are several is not corrected for" in by
     assert all(0.05 < p <= 1 for p in shown)
     student = 2 * t.sf(0.3 / (0.5 * math.sqrt(2 / 3)), df=4)  # SCNN's 0.7 against CNN's 0.4
     assert shown[0] == pytest.approx(student, rel=0.05)
+    reach = t.ppf(0.975, df=4) * 0.5 * math.sqrt(2 / 3)
+    assert f"lies between {0.3 - reach:+.3f} and {0.3 + reach:+.3f})" in told[0]
 
 
 def test_what_cannot_be_measured_is_named(make: Callable[..., list[Run]], make_run: Make) -> None:

@@ -11,7 +11,7 @@ from scipy.stats import norm, ttest_ind
 
 from softshare.recipe import for_profile
 from softshare.records import Run
-from softshare.results.difference import BY_CHANCE, Difference, difference, welch
+from softshare.results.difference import BY_CHANCE, LEVEL, Difference, difference, interval, welch
 
 Make = Callable[..., Run]
 
@@ -60,10 +60,15 @@ def test_welch_is_scipys(sizes: tuple[int, int], apart: float) -> None:
     other = [value + apart for value in other]
     assert welch(one, other) == pytest.approx(ttest_ind(one, other, equal_var=False).pvalue)
     assert welch(one, other) == pytest.approx(welch(other, one))
+    low, high = interval(one, other)
+    wanted = ttest_ind(one, other, equal_var=False).confidence_interval(1 - LEVEL)
+    assert (low, high) == pytest.approx((wanted.low, wanted.high))
+    assert (low <= 0 <= high) == (welch(one, other) >= LEVEL)
 
 
 def test_seeds_without_any_spread_are_told_apart_by_any_difference() -> None:
     assert welch([0.1] * 3, [0.1] * 2) == 1 and welch([0.1] * 3, [0.2] * 2) == 0
+    assert interval([0.5] * 3, [0.25] * 2) == (0.25, 0.25)
 
 
 def test_networks_that_are_alike_are_told_apart_as_rarely_as_said() -> None:
