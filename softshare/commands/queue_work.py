@@ -12,7 +12,8 @@ from softshare.commands.records import pack_up, sound
 from softshare.data.image_stream import IMAGENET, adopted
 from softshare.queue import Queue, Summary
 from softshare.queue.campaign import Job, campaign, chosen
-from softshare.queue.estimate import Estimate, Estimator, measure
+from softshare.queue.device_speed import measure
+from softshare.queue.estimate import Estimate, Estimator
 from softshare.queue.narration import Narrator, name
 from softshare.queue.own_process import alone
 from softshare.queue.place import Place

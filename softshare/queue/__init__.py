@@ -97,7 +97,7 @@ class Queue:
         for job in list(self.waiting):
             if len(self.workers) >= self.place.workers:
                 return
-            estimate = self._estimate(job.recipe)
+            estimate = self._estimate(job.recipe).slowed(self._slowdown(job))
             if time.monotonic() + estimate.least > self.stop_at or self._held(job.recipe.base):
                 continue
             if not self._room(job):
@@ -116,6 +116,13 @@ class Queue:
             self.begun[recipe] = max(self.place.begun(recipe), 0)
         base = self._estimate(recipe.base) if recipe.tune and self._lacks(recipe.base) else None
         return self.estimator.estimate(recipe, self.begun[recipe], base)
+
+    def _slowdown(self, job: Job) -> float:
+        """By those that will be on the device, too, where there is room for several."""
+        if not self.place.shared or self.estimator.share(job.recipe) > _HALF_BUSY:
+            return 1.0
+        others = min(self.place.workers, len(self.workers) + len(self.waiting))
+        return self.estimator.slowdown(others)
 
     def _lacks(self, base: Recipe) -> bool:
         """Whether there is no record; once found, it is not read again."""

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import statistics
-import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 
-from softshare.models import build
+from softshare.queue.device_speed import Speed
 from softshare.recipe import Recipe
 from softshare.records import Run
 from softshare.records.origin import device_name
 from softshare.training.cost import cost
-from softshare.training.engine import COMPILE, engine_for, tuned
+from softshare.training.engine import COMPILE, engine_for
 from softshare.training.precision import name_of, precision_for
-from softshare.training.step import Step
 
 START = 8.0
 """Seconds until the first step of a run: its process, its data, its network."""
@@ -55,64 +50,15 @@ class Estimate:
             return self.base.least
         return self.start + (self.epoch if self.epochs else self.folding)
 
+    def slowed(self, factor: float) -> Estimate:
+        """The same where each epoch takes so many times as long.
 
-@dataclass(frozen=True)
-class Speed:
-    """FLOP a second that a device reaches, by how finely the operations are cut.
-
-    Between the measured points it is a straight line in logarithms; below them a layer takes a
-    constant time, above them the best rate is reached.
-
-    Attributes:
-        points: FLOP of a step a layer, rising, each with FLOP a second.
-
-    Example:
-        >>> speed = Speed(((1e6, 1e9), (1e8, 1e11)))
-        >>> [f"{speed.rate(grain):.1e}" for grain in (1e5, 1e7, 1e9)]
-        ['1.0e+08', '1.0e+10', '1.0e+11']
-        >>> f"{speed.share(1e7):.1f}"
-        '0.1'
-    """
-
-    points: tuple[tuple[float, float], ...]
-
-    def rate(self, grain: float) -> float:
-        """FLOP a second."""
-        grains, rates = np.log(np.array(self.points).T)
-        finer = min(0.0, math.log(grain) - grains[0])
-        return float(np.exp(finer + np.interp(math.log(grain), grains, rates)))
-
-    def share(self, grain: float) -> float:
-        """Part of the device's best rate, in (0, 1]: what one run alone leaves idle is the rest."""
-        return self.rate(grain) / max(rate for _, rate in self.points)
-
-
-def measure(device: str, threads: int = 1) -> Speed:
-    """A few steps of a narrow and of wider networks: seconds of work."""
-    place = torch.device(device)
-    cuda = place.type == "cuda"
-    torch.set_num_threads(threads)
-    points = []
-    for width in (1, 4, 10) if cuda else (1, 4):
-        recipe = Recipe(f"wrn-10-{width}", batch_size=128 if cuda else 32)
-        found = cost(recipe)
-        flops = found.flops * recipe.batch_size
-        precision, engine = precision_for(place, flops), engine_for(place, flops, steps=0)
-        step = Step(build(recipe.model), recipe, F.cross_entropy, place, precision, engine)
-        images = torch.randn(recipe.batch_size, 3, 32, 32, device=place)
-        labels = torch.zeros(recipe.batch_size, dtype=torch.long, device=place)
-        with tuned(place):
-            seconds = min(_seconds(step, images, labels, 10 if cuda else 1) for _ in range(3))
-        points.append((found.grain, flops / seconds))
-    return Speed(tuple(points))
-
-
-def _seconds(step: Step, images: torch.Tensor, labels: torch.Tensor, steps: int) -> float:
-    start = time.perf_counter()
-    for _ in range(steps):
-        loss = step(images, labels)
-    loss.item()  # waits for the device
-    return (time.perf_counter() - start) / steps
+        Example:
+            >>> Estimate(epoch=2.0, epochs=10, start=8.0).slowed(3.0).seconds
+            68.0
+        """
+        base = self.base.slowed(factor) if self.base else None
+        return replace(self, epoch=self.epoch * factor, folding=self.folding * factor, base=base)
 
 
 class Estimator:
@@ -131,6 +77,7 @@ class Estimator:
         self.threads = threads if self.device.type == "cpu" else 0
         self._rates: dict[tuple[object, ...], list[float]] = {}
         self._ratios: list[float] = []
+        self._crowded: list[tuple[Recipe, int, float]] = []  # runs at once, seconds of an epoch
         for run in runs:
             self.learn(run)
 
@@ -142,7 +89,10 @@ class Estimator:
             return
         if made.get("processes", 1) > 1:
             return
-        if not self.threads and made.get("runs_at_once", 1) > 1:  # its own speed is not known
+        if not self.threads and (at_once := made.get("runs_at_once", 1)) > 1:
+            if rate := self._rate_alone(run):  # its own speed is not known
+                seconds = cost(run.recipe).examples / rate
+                self._crowded.append((run.recipe, at_once, seconds))
             return
         with contextlib.suppress(FileNotFoundError, ValueError):  # of images that are not here
             rate, precision = self._rate_alone(run), self._precision(run.recipe)
@@ -155,18 +105,34 @@ class Estimator:
         left, start, found = recipe.total_epochs - done, START, cost(recipe)
         if "compiled" in self._engine(recipe, left):
             start += COMPILE
-        if rates := self._rates.get(_like(recipe)):
-            epoch = found.examples / statistics.median(rates)
-        else:
-            ratio = statistics.median(self._ratios) if self._ratios else 1.0
-            epoch = self._computed(recipe) * ratio
+        rates, epoch = self._rates.get(_like(recipe)), self._epoch(recipe)
         folding = epoch * found.folding / found.epoch
         measured = bool(rates) and (base is None or base.measured)
         return Estimate(epoch, left, measured, start, folding, base)
 
+    def slowdown(self, at_once: int) -> float:
+        """How many times as long an epoch takes of one of several small runs on a GPU.
+
+        By the records of runs that shared one: each other run adds as much. 1 without any.
+        """
+        with contextlib.suppress(FileNotFoundError, ValueError):  # of images that are not here
+            each = [
+                (seconds / self._epoch(recipe) - 1) / (others - 1)
+                for recipe, others, seconds in self._crowded
+            ]
+            return 1 + max(0.0, statistics.median(each)) * (at_once - 1) if each else 1.0
+        return 1.0
+
     def share(self, recipe: Recipe) -> float:
         """Part of the device that the run alone keeps busy."""
         return self.speed.share(cost(recipe).grain)
+
+    def _epoch(self, recipe: Recipe) -> float:
+        """Seconds of an epoch, alone on the device."""
+        if rates := self._rates.get(_like(recipe)):
+            return cost(recipe).examples / statistics.median(rates)
+        ratio = statistics.median(self._ratios) if self._ratios else 1.0
+        return self._computed(recipe) * ratio
 
     def _rate_alone(self, run: Run) -> float:
         """Examples a second; of a run that shared its cores with others, as if it had not."""

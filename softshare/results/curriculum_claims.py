@@ -79,8 +79,8 @@ def sentences(runs: Sequence[Run]) -> list[str]:
         *_recurrent(runs, metric),
         f"All by {by} as mean ± standard deviation over n seeds. *Seen* and *the opposite* are "
         f"what Welch's t-test tells apart at {LEVEL}: of networks that are alike, one comparison "
-        f"in {BY_CHANCE} by chance; that there are several is not corrected for. Where a difference "
-        f"lies is its {100 * (1 - LEVEL):.0f} % interval.",
+        f"in {BY_CHANCE} by chance; that there are several is not corrected for. The bounds of "
+        f"a difference are those of its {100 * (1 - LEVEL):.0f} % interval.",
     ]
     epochs = paper.value("settings/shortest_paths/epochs")
     if any(run.recipe.epochs != epochs for run in runs):

@@ -12,7 +12,8 @@ import pytest
 from softshare import queue
 from softshare.queue import Queue, Summary
 from softshare.queue.campaign import Job
-from softshare.queue.estimate import Estimator, Speed
+from softshare.queue.device_speed import Speed
+from softshare.queue.estimate import Estimator
 from softshare.queue.narration import Narrator
 from softshare.queue.place import Place
 from softshare.queue.workers import Ending

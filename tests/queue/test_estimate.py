@@ -13,7 +13,8 @@ import torch
 from softshare.commands import queue_work
 from softshare.queue import Queue
 from softshare.queue.campaign import Job
-from softshare.queue.estimate import Estimator, Speed, measure
+from softshare.queue.device_speed import Speed, measure
+from softshare.queue.estimate import Estimator
 from softshare.queue.narration import Narrator
 from softshare.queue.place import Place
 from softshare.recipe import Recipe, for_profile
@@ -107,6 +108,45 @@ def test_a_record_of_a_run_that_shared_a_gpu_says_nothing(
     assert Estimator(speed, [crowded, alone], "cuda").estimate(recipe).epoch == 100.0
 
 
+def test_runs_that_shared_a_gpu_say_how_much_longer_each_takes(
+    speed: Speed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each other run on the device adds as much, so eight take what three did and more."""
+    monkeypatch.setattr("softshare.queue.estimate.device_name", lambda device: "a GPU")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    recipe = for_profile(SMALL, profile="fast")
+    alone = Estimator(speed, [], "cuda").estimate(recipe)
+    rate = 50_000 / alone.epoch
+    three = recorded(recipe, rate / 2, "a GPU", runs_at_once=3)  # twice as long: half for each
+    gpu = Estimator(speed, [three], "cuda")
+    assert [gpu.slowdown(n) for n in (1, 2, 3, 8)] == pytest.approx([1, 1.5, 2, 4.5])
+    faster = recorded(recipe, rate * 2, "a GPU", runs_at_once=3)  # by a better engine, say
+    assert Estimator(speed, [faster], "cuda").slowdown(8) == 1
+    assert Estimator(speed, [], "cuda").slowdown(8) == 1
+    slowed = alone.slowed(4.5)
+    assert slowed.seconds - slowed.start == pytest.approx(4.5 * (alone.seconds - alone.start))
+
+
+@pytest.mark.parametrize(("model", "factor"), [(SMALL, 4.5), (LARGE, 1.0)])
+def test_a_queue_reckons_with_those_that_will_share_the_gpu(
+    model: str,
+    factor: float,
+    speed: Speed,
+    job: Callable[..., Job],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("softshare.queue.estimate.device_name", lambda device: "a GPU")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    gpu, place = Estimator(speed, [], "cuda"), Place("cuda", 8, 1, tmp_path / "runs")
+    monkeypatch.setattr(gpu, "slowdown", lambda at_once: 1 + (at_once - 1) / 2)
+    jobs = [job(model, seed=seed) for seed in range(9)]
+    queue = Queue(jobs, place, gpu, Narrator(quiet=True), 0.0, 1.0)
+    assert queue._slowdown(jobs[0]) == factor
+    queue.waiting = jobs[:1]
+    assert queue._slowdown(jobs[0]) == 1.0
+
+
 def test_a_record_of_several_processes_says_nothing(speed: Speed) -> None:
     recipe = for_profile(SMALL, profile="fast")
     plain = Estimator(speed, [], "cpu")
@@ -139,7 +179,7 @@ def test_steps_are_tried_in_the_precision_of_runs(monkeypatch: pytest.MonkeyPatc
         def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
             return torch.zeros(())
 
-    monkeypatch.setattr("softshare.queue.estimate.Step", Noting)
+    monkeypatch.setattr("softshare.queue.device_speed.Step", Noting)
     monkeypatch.setattr("softshare.training.precision._has_bf16_products", lambda: True)
     measure("cpu", torch.get_num_threads())
     assert tried == [torch.float32, torch.bfloat16], "the narrow network would lose by it"

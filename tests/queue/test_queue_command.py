@@ -15,7 +15,7 @@ from softshare.__main__ import main
 from softshare.commands import queue_work
 from softshare.commands.queue import duration
 from softshare.queue.campaign import Job
-from softshare.queue.estimate import Speed
+from softshare.queue.device_speed import Speed
 from softshare.queue.narration import name
 from softshare.recipe import for_profile
 from softshare.records import Run, origin

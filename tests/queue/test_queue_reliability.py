@@ -54,7 +54,7 @@ import softshare.training
 from softshare.commands import queue_work
 from softshare.queue import workers
 from softshare.__main__ import main
-from softshare.queue.estimate import Speed
+from softshare.queue.device_speed import Speed
 workers.CONTEXT = multiprocessing.get_context("fork")
 queue_work.alone = lambda *_: Speed(((1e6, 1e10),))
 softshare.training.train.__kwdefaults__["checkpoint_seconds"] = 0
