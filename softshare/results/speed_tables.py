@@ -1,4 +1,4 @@
-"""What the page on speed shows: tables, hopes and origins of the benchmarks' records."""
+"""What the page on speed shows: tables and origins of the benchmarks' records."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def overview(records: Sequence[Record]) -> pd.DataFrame:
     for name in BENCHMARKS:
         line = {"benchmark": title(name)}
         for kind, word in KINDS.items():
-            ratios = [_ours(r) for r in _on(word, records) if r["benchmark"] == name]
+            ratios = [ours(r) for r in _on(word, records) if r["benchmark"] == name]
             how = "times as long" if name in PRICES else "times as fast"
             line[f"on a {kind}"] = f"{_range(ratios)} {how}" if ratios else "not measured"
         lines.append(line)
@@ -71,31 +71,6 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
     return found.drop(columns="device") if one else found
 
 
-def hopes(records: Sequence[Record]) -> list[str]:
-    """A sentence for each case of which something was hoped: met or missed, and how clearly.
-
-    Within the spread means that the middle half of the rounds lies on both sides of the hope.
-
-    Example:
-        >>> hopes([])
-        []
-    """
-    lines = []
-    for record in records:
-        if record["expected"]:
-            price = record["benchmark"] in PRICES
-            hope = f"at most {1 / record['expected']:.3g}" if price else f"{record['expected']:.3g}"
-            met = "met" if record["ratio"] >= record["expected"] else "**missed**"
-            low, high = record["spread"]
-            met += ", within the spread" if low < record["expected"] <= high else ""
-            lines.append(
-                f"{title(record['benchmark']).capitalize()}, {label(record)}, {device(record)}: "
-                f"{_three(_ours(record))} times as {'long' if price else 'fast'} as "
-                f"{record['ways']['plain']}, {hope} was hoped for: {met}."
-            )
-    return lines
-
-
 def line(name: str, records: Sequence[Record]) -> Text:
     """The line under a benchmark: records, devices, versions, commits, and the command.
 
@@ -131,8 +106,8 @@ def duration(seconds: float) -> str:
     """
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if seconds >= size:
-            return whole(f"{_three(seconds / size)} {unit}")
-    return whole(f"{_three(seconds * 1e9)} ns")
+            return whole(f"{three(seconds / size)} {unit}")
+    return whole(f"{three(seconds * 1e9)} ns")
 
 
 def _row(record: Record) -> dict[str, Any]:
@@ -147,25 +122,32 @@ def _row(record: Record) -> dict[str, Any]:
         f"plain, {each}": _time(medians["plain"], images),
         f"ours, {each}": _time(medians["ours"], images),
         "times as long" if price else "times as fast": (
-            f"{_three(_ours(record))} " + whole(f"({_three(low)} to {_three(high)})")
+            f"{three(ours(record))} " + whole(f"({three(low)} to {three(high)})")
         ),
         "rounds": str(record["repeats"]),
     }
     if floor["seconds"]:
         row[f"floor, {each}"] = f"{_time(floor['seconds'], images)} ({floor['set by']})"
-        row["ours / floor"] = _three(gap(record))
+        row["ours / floor"] = three(gap(record))
     if images and "flops_per_second" in floor:
-        share = floor["flops"] / medians["ours"] / floor["flops_per_second"]
-        row["share of the matrix rate"] = whole(f"{100 * share:.0f} %") + f" ({floor['dtype']})"
+        share = whole(f"{100 * matrix_share(record):.0f} %")
+        row["share of the matrix rate"] = f"{share} ({floor['dtype']})"
     return row
+
+
+def matrix_share(record: Record) -> float:
+    """Of the rate of a large matrix product, what goes into the network."""
+    floor = record["floor"]
+    share: float = floor["flops"] / record["medians"]["ours"] / floor["flops_per_second"]
+    return share
 
 
 def _time(seconds: float, images: bool) -> str:
     """The duration of an item; images are read as a rate."""
-    return f"{_three(1 / seconds)}" if images else duration(seconds)
+    return f"{three(1 / seconds)}" if images else duration(seconds)
 
 
-def _ours(record: Record) -> float:
+def ours(record: Record) -> float:
     """The ratio as it is read: gains upwards, prices as ours over plain."""
     ratio: float = record["ratio"]
     return 1 / ratio if record["benchmark"] in PRICES else ratio
@@ -180,15 +162,15 @@ def _a(thing: str) -> str:
 
 
 def _range(values: Sequence[float]) -> str:
-    low, high = _three(min(values)), _three(max(values))
+    low, high = three(min(values)), three(max(values))
     return low if low == high else f"{low} to {high}"
 
 
-def _three(value: float) -> str:
+def three(value: float) -> str:
     """Three digits that count, without an exponent.
 
     Example:
-        >>> _three(0.98765), _three(12.345), _three(41234.0)
+        >>> three(0.98765), three(12.345), three(41234.0)
         ('0.988', '12.3', '41200')
     """
     text = f"{float(f'{value:.3g}'):f}"

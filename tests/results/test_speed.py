@@ -10,7 +10,8 @@ import pytest
 
 from softshare.plots import speed_plot
 from softshare.results import speed
-from softshare.results.speed_tables import duration, hopes, line, missing, overview, table
+from softshare.results.speed_hopes import hopes
+from softshare.results.speed_tables import duration, line, missing, overview, table
 from softshare.storage import Damaged
 
 
@@ -139,6 +140,21 @@ def test_a_hope_inside_the_middle_half_of_the_rounds_is_not_clearly_met_or_misse
     unclear = [record(ratio=1.6, spread=[1.4, 1.9]), record(ratio=1.4, spread=[1.2, 1.5])]
     said = [hope.split(": ")[-1] for hope in hopes(unclear)]
     assert said == ["met, within the spread.", "**missed**, within the spread."]
+
+
+@pytest.mark.parametrize(("seconds", "ending"), [(0.002, "50 %"), (0.0025, "40 %")])
+def test_of_a_wide_network_on_a_gpu_a_share_of_the_matrix_rate_is_hoped_for(
+    seconds: float, ending: str
+) -> None:
+    """1e9 FLOP an image at 1e12 FLOP/s take a millisecond at best."""
+    settings = {"net": "WRN 28-10", "batch": 128}
+    medians = {"plain": 0.006, "ours": seconds}
+    wide: dict[str, Any] = {"settings": settings, "medians": medians, "expected": None}
+    (hope,) = hopes([record("images_per_second", **wide, origin=gpu())])
+    met = "met" if seconds == 0.002 else "**missed**"
+    assert hope.endswith(f"A GPU: {ending} of the matrix rate, 45 % was hoped for: {met}.")
+    assert not hopes([record("images_per_second", **wide)]), "on a CPU none"
+    assert not hopes([record("images_per_second", expected=None, origin=gpu())]), "nor if narrow"
 
 
 def test_the_overview_and_the_commands_for_all_that_nobody_measured() -> None:
