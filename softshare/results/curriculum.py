@@ -116,12 +116,9 @@ def curve_sentences(runs: Sequence[Run]) -> list[str]:
             + _by_model(runs, lambda run: statistics.mean(f[0] for f in by_phase(run, metric)[1:]))
             + "."
         )
-    for run in runs:
-        if run.coefficients:
-            lines.append(
-                f"Mean off-diagonal similarity of {label(run)}, seed {run.seed}, at the end: "
-                f"{brightness(run.lsm()['body']):.2f}."
-            )
+    if shared := [run for run in runs if run.coefficients]:
+        each = _by_model(shared, lambda run: brightness(run.lsm()["body"]))
+        lines.append(f"Mean off-diagonal similarity at the end: {each}.")
     for model in dict.fromkeys(label(run) for run in runs):
         if words := folded_whole([run for run in runs if label(run) == model], metric):
             lines.append(f"{name} of {model} with all its layers folded into one: {words}.")
@@ -145,10 +142,13 @@ def folded_whole(runs: Sequence[Run], metric: str) -> str:
     if not found:
         return ""
     ends = [min(run.folded, key=lambda line: line["threshold"]) for run in found]
+    later = Counter(run.origin["folded"] for run in found if "folded" in run.origin)
     return (
         f"{thousands(int(ends[0]['parameters']))} of {thousands(found[0].model['parameters'])} "
         f"parameters, {spread([run.curves[metric][-1] for run in found])} before and "
-        f"{spread([end[metric] for end in ends])} after (n = {len(found)})"
+        f"{spread([end[metric] for end in ends])} after (n = {len(found)}"
+        + "".join(f", {n} of them measured {how}" for how, n in later.items())
+        + ")"
     )
 
 
@@ -185,8 +185,9 @@ def _falls(runs: Sequence[Run]) -> list[str]:
     return [
         f"Inside a phase this F1 fell by more than {_COLLAPSE} from one epoch to the next "
         f"{plural(len(falls), 'time')} in {plural(len(runs), 'run')} "
-        f"({', '.join(f'{model} {count}' for model, count in counts.most_common())}), in the very "
-        f"last epoch of {' and '.join(last) or 'none'}; no epoch was chosen."
+        f"({', '.join(f'{model} {count}' for model, count in counts.most_common())}), "
+        f"{'in the very last epoch of ' + ' and '.join(last) if last else 'never in the last'}; no "
+        "epoch was chosen."
     ]
 
 

@@ -2,63 +2,17 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from softshare import paper
-from softshare.recipe import PATHS, Recipe
 from softshare.records import Run
 from softshare.records.naming import label
-from softshare.results.curriculum import ANEW, by_phase, folded_whole, spread, steadiest
-from softshare.results.difference import BY_CHANCE, LEVEL, interval, welch
-from softshare.wording import p_value, plural
+from softshare.results.curriculum import ANEW, folded_whole, steadiest
+from softshare.results.curriculum_comparison import CLAIMS, Comparison, comparisons, names
+from softshare.results.difference import BY_CHANCE, LEVEL, holm
+from softshare.wording import plural
 
-Curve = list[list[float]]
-"""F1 after each epoch of each phase."""
-
-_AFTER_ONE = "after the first epoch of a new phase"
-_MEASURES: dict[str, Callable[[Curve], float]] = {
-    "at the end of the last phase": lambda curve: curve[-1][-1],
-    "after the very first epoch": lambda curve: curve[0][0],
-    "averaged over the first phase": lambda curve: statistics.mean(curve[0]),
-    _AFTER_ONE: lambda curve: statistics.mean(phase[0] for phase in curve[1:]),
-}
 _ALIKE = 0.99
-_CLAIMS = {  # by their names in data/paper.json, which says of which two networks
-    "better": ("does better than", ["at the end of the last phase"]),
-    "adapts_faster": ("adapts faster to new phases than", [_AFTER_ONE]),
-    "first_phase_faster": (
-        "learns faster in the first phase than",
-        ["after the very first epoch", "averaged over the first phase"],
-    ),
-    "adapts_better": (
-        "adapts better to harder examples than",
-        [_AFTER_ONE, "at the end of the last phase"],
-    ),
-}
-
-
-def verdict(ahead: Sequence[float], behind: Sequence[float]) -> str:
-    """Whether the means of two samples differ, by Welch's t-test at `LEVEL`.
-
-    Of two or three seeds it takes more than two standard errors, as their spread itself is known
-    roughly.
-
-    Returns:
-        ``seen``, ``the opposite`` or ``not told apart``; with a sample of one, that no spread is
-        known.
-
-    Example:
-        >>> verdict([0.8, 0.9], [0.1, 0.2]), verdict([0.1, 0.2], [0.8, 0.9])
-        ('seen', 'the opposite')
-        >>> verdict([0.1, 0.9], [0.2, 0.7]), verdict([0.9], [0.1, 0.2])
-        ('not told apart', 'not judged, as one run has no spread')
-    """
-    if min(len(ahead), len(behind)) < 2:
-        return "not judged, as one run has no spread"
-    if welch(ahead, behind) >= LEVEL:
-        return "not told apart"
-    return "seen" if statistics.mean(ahead) > statistics.mean(behind) else "the opposite"
 
 
 def sentences(runs: Sequence[Run]) -> list[str]:
@@ -70,18 +24,16 @@ def sentences(runs: Sequence[Run]) -> list[str]:
     if not runs:
         return ["No run of the shortest-path task is recorded yet."]
     metric = steadiest(runs)
-    curves: dict[str, list[Curve]] = {}
-    for run in runs:
-        curves.setdefault(run.recipe.model, []).append(by_phase(run, metric))
-    by = "F1" if metric == "f1" else f"F1, {ANEW},"
+    found = comparisons(runs, metric)
     lines = [
-        *(_sentence(name, curves) for name in _CLAIMS),
+        *(_sentence(name, runs, found[name]) for name in CLAIMS),
         *_recurrent(runs, metric),
-        f"All by {by} as mean ± standard deviation over n seeds. *Seen* and *the opposite* are "
-        f"what Welch's t-test tells apart at {LEVEL}: of networks that are alike, one comparison "
-        f"in {BY_CHANCE} by chance; that there are several is not corrected for. The bounds of "
-        f"a difference are those of its {100 * (1 - LEVEL):.0f} % interval.",
+        _how_judged(metric, [each.p for claim in found.values() for each in claim]),
     ]
+    if metric != "f1":
+        as_it_stood = [each for claim in comparisons(runs, "f1").values() for each in claim]
+        words = "; ".join(each.short for each in as_it_stood) or "none"
+        lines.append(f"The same comparisons by F1 as training left it: {words}.")
     epochs = paper.value("settings/shortest_paths/epochs")
     if any(run.recipe.epochs != epochs for run in runs):
         lines.append(
@@ -91,54 +43,65 @@ def sentences(runs: Sequence[Run]) -> list[str]:
     return lines
 
 
+def _sentence(name: str, runs: Sequence[Run], found: Sequence[Comparison]) -> str:
+    """The claim, then each way to measure it with both networks' numbers."""
+    fact = paper.fact(f"figures/figure5/{name}")
+    first, second = names(fact.value)
+    text = f"The paper: {first} {CLAIMS[name][0]} {second} ({fact.source}). Ours: "
+    trained = {run.recipe.model for run in runs}
+    if missing := names([model for model in fact.value if model not in trained]):
+        return f"{text}no run of {' or '.join(missing)}."
+    return text + ("; ".join(map(str, found)) or "no second phase") + "."
+
+
+def _how_judged(metric: str, chances: Sequence[float | None]) -> str:
+    by = "F1" if metric == "f1" else f"F1, {ANEW},"
+    text = (
+        f"All by {by} as mean ± standard deviation over n seeds. *Seen* and *the opposite* are "
+        f"what Welch's t-test tells apart at {LEVEL}; the bounds of a difference are those of its "
+        f"{100 * (1 - LEVEL):.0f} % confidence interval. Seed by seed the networks are given the "
+        "same examples, which this test leaves unused. Of networks that are alike, one comparison "
+        f"in {BY_CHANCE} is told apart by chance."
+    )
+    judged = [p for p in chances if p is not None]
+    if not judged:
+        return text
+    return text + (
+        f" Here {plural(len(judged), 'comparison')} {'is' if len(judged) == 1 else 'are'} made; by "
+        f"Holm's rule, which allows for that, {holm(judged) or 'none'} of them "
+        f"{'is' if holm(judged) < 2 else 'are'} told apart."
+    )
+
+
 def _recurrent(runs: Sequence[Run], metric: str) -> list[str]:
-    """When the layers of a model have become one, and what it costs to make them one."""
+    """From when on the layers of a model are one, and what it costs to make them one."""
     fact = paper.fact("figures/figure5/recurrent")
     (model,) = fact.value
     found = [run for run in runs if run.recipe.model == model and run.coefficients]
     if not found:
         return []
-    alike = [
-        [int(epoch) for epoch in run.coefficients if run.lsm(int(epoch))["body"].min() >= _ALIKE]
-        for run in found
-    ]
-    ends = [run.recipe.total_epochs for run in found]
-    alike = [epochs for epochs, end in zip(alike, ends, strict=True) if end in epochs]
+    since = [epoch for run in found if (epoch := _alike_since(run)) is not None]
+    quick = len(since) == len(found) and max(since) <= min(run.recipe.epochs for run in found)
     text = (
         f"The paper: all similarities of {label(found[0])} quickly come to be 1, as in a recurrent "
-        f"network ({fact.source}). Ours: all of them {_ALIKE} or more at the end of {len(alike)} "
-        f"of {plural(len(found), 'run')}"
+        f"network ({fact.source}). Ours: in {len(since)} of {plural(len(found), 'run')} all of "
+        f"them are {_ALIKE} or more at the end"
     )
-    if alike:
-        text += f", and already after epoch {max(map(min, alike))} of {min(ends)}"
-    text += f", **{'seen' if len(alike) == len(found) else 'not seen'}**"
+    if since:
+        text += f" and at every look from epoch {max(since)} of {found[0].recipe.total_epochs} on"
+    looks = ", ".join(epoch for epoch in found[0].coefficients if epoch != "0")
+    text += f" (looks after epochs {looks}). Quickly, if within the first phase: "
+    text += f"**{'seen' if quick else 'not seen'}**"
     if words := folded_whole(found, metric):
         text += f". With all its layers folded into one: {words}"
     return [text + "."]
 
 
-def _sentence(name: str, curves: dict[str, list[Curve]]) -> str:
-    """The claim, then each way to measure it with both networks' numbers."""
-    fact = paper.fact(f"figures/figure5/{name}")
-    words, measures = _CLAIMS[name]
-    models = [label(Recipe(model, PATHS)) for model in fact.value]
-    text = f"The paper: {models[0]} {words} {models[1]} ({fact.source}). Ours: "
-    if missing := [label(Recipe(model, PATHS)) for model in fact.value if model not in curves]:
-        return f"{text}no run of {' or '.join(missing)}."
-    parts = []
-    for measure in measures:
-        both = [curves[model] for model in fact.value]
-        if measure == _AFTER_ONE and any(len(curve) < 2 for each in both for curve in each):
-            continue
-        ahead, behind = ([_MEASURES[measure](curve) for curve in each] for each in both)
-        parts.append(
-            f"{measure} {spread(ahead)} (n = {len(ahead)}) against {spread(behind)} "
-            f"(n = {len(behind)}), **{verdict(ahead, behind)}**"
-        )
-        if min(len(ahead), len(behind)) > 1:
-            low, high = interval(ahead, behind)
-            parts[-1] += (
-                f" (p {p_value(welch(ahead, behind))}; the difference lies between {low:+.3f} and "
-                f"{high:+.3f})"
-            )
-    return text + ("; ".join(parts) or "no second phase") + "."
+def _alike_since(run: Run) -> int | None:
+    """The first kept epoch from which on all layers are alike; None if they are not at the end."""
+    since = None
+    for epoch in map(int, reversed(run.coefficients)):
+        if run.lsm(epoch)["body"].min() < _ALIKE:
+            break
+        since = epoch
+    return since

@@ -104,6 +104,21 @@ def interval(one: Sequence[float], other: Sequence[float]) -> tuple[float, float
     return apart - reach, apart + reach
 
 
+def holm(chances: Sequence[float]) -> int:
+    """How many of several comparisons are told apart at `LEVEL`, all chances together.
+
+    From the smallest on, the i-th of m has to be below `LEVEL` / (m - i + 1) (Holm, 1979).
+
+    Example:
+        >>> holm([0.001, 0.04, 0.02]), holm([0.02, 0.03]), holm([])
+        (3, 2, 0)
+    """
+    for i, p in enumerate(sorted(chances)):
+        if p >= LEVEL / (len(chances) - i):
+            return i
+    return len(chances)
+
+
 def _apart(one: Sequence[float], other: Sequence[float]) -> tuple[float, float, float]:
     """The difference of the means, its standard error, and Welch's degrees of freedom."""
     parts = [statistics.variance(values) / len(values) for values in (one, other)]

@@ -13,7 +13,8 @@ from scipy.stats import t
 from softshare import paper
 from softshare.recipe import for_profile
 from softshare.records import Run
-from softshare.results.curriculum_claims import sentences, verdict
+from softshare.results.curriculum_claims import sentences
+from softshare.results.curriculum_comparison import verdict
 
 Make = Callable[..., Run]
 
@@ -82,7 +83,8 @@ def test_each_comparison_shows_how_often_chance_would_part_alike_networks(
 ) -> None:
     *told, by, _ = sentences(make(AS_THE_PAPER, apart=0.5))
     shown = [float(p) for line in told for p in re.findall(r"\(p = ([\d.e-]+);", line)]
-    assert len(shown) == 6 and "that there are several is not corrected for" in by
+    assert len(shown) == 6
+    assert "Here 6 comparisons are made; by Holm's rule, which allows for that, none of them" in by
     assert all(0.05 < p <= 1 for p in shown)
     student = 2 * t.sf(0.3 / (0.5 * math.sqrt(2 / 3)), df=4)  # SCNN's 0.7 against CNN's 0.4
     assert shown[0] == pytest.approx(student, rel=0.05)
@@ -104,8 +106,12 @@ def test_the_curve_and_its_length_are_named(make: Callable[..., list[Run]], make
     assert by.startswith("All by F1 as mean")
     assert "2 epochs a phase where the paper has 50" in short
     for run in runs:
-        run.curves["f1_recalibrated"] = run.curves["f1"]
-    assert "All by F1, batch normalisation estimated anew, as mean" in sentences(runs)[-2]
+        run.curves["f1_recalibrated"] = [1 - f1 for f1 in run.curves["f1"]]
+    *_, by, other, _ = sentences(runs)
+    assert by.startswith("All by F1, batch normalisation estimated anew, as mean")
+    assert other.startswith("The same comparisons by F1 as training left it: SCNN against CNN at ")
+    assert other.split("**")[1::2] == ["seen"] * 6, "where the other curve has the opposite"
+    assert verdicts(runs)[0] == ["the opposite"] and "0.700 ± 0.010 against 0.400" in other
     assert not any(
         "where the paper has" in line for line in sentences([make_run(for_profile("cnn"))])
     )
@@ -125,7 +131,7 @@ def test_layers_that_became_one_are_told_with_when_and_at_what_price(make_run: M
     same, other = [[1.0, 2.0], [-2.0, -4.0]], [[1.0, 2.0], [2.0, -1.0]]
 
     def run(seed: int, **kept: list[list[float]]) -> Run:
-        made = make_run(for_profile("scnn-r", phases=1, epochs=9, seed=seed), curve=[0.5] * 9)
+        made = make_run(for_profile("scnn-r", phases=2, epochs=5, seed=seed), curve=[0.5] * 10)
         coefficients = {epoch[1:]: {"body": rows} for epoch, rows in kept.items()}
         folded = [
             {"threshold": 1.0, "parameters": 2000, "f1": 0.4},
@@ -138,16 +144,19 @@ def test_layers_that_became_one_are_told_with_when_and_at_what_price(make_run: M
         (line,) = [line for line in sentences(runs) if "similarities of SCNN-R" in line]
         return line
 
-    early = run(0, e1=other, e5=same, e9=same)
-    late = run(1, e1=other, e5=other, e9=same)
-    never = run(2, e1=same, e5=same, e9=other)
+    early = run(0, e0=other, e1=other, e5=same, e10=same)
+    late = run(1, e0=other, e1=same, e5=other, e10=same)
+    never = run(2, e0=other, e1=same, e5=same, e10=other)
+    one = told(early)
+    assert "in 1 of 1 run all of them are 0.99 or more at the end and at every look from " in one
+    assert "from epoch 5 of 10 on (looks after epochs 1, 5, 10). Quickly" in one
+    assert "within the first phase: **seen**. With all its layers folded into one: " in one
     both = told(early, late)
-    assert "at the end of 2 of 2 runs, and already after epoch 9 of 9, **seen**" in both
+    assert "in 2 of 2 runs" in both and "from epoch 10 of 10 on" in both, "not from 1, nor 5"
+    assert "**not seen**" in both, "it came in the second phase"
     assert "1\u202f000 of 3\u202f000 parameters, 0.500 ± 0.000 before and 0.200 ± 0.141 " in both
-    assert "at the end of 1 of 1 run, and already after epoch 5 of 9, **seen**" in told(early)
-    assert "at the end of 1 of 2 runs, and already after epoch 5 of 9, **not seen**" in told(
-        early, never
-    )
-    assert "at the end of 0 of 1 run, **not seen**" in told(never)
+    mixed = told(early, never)
+    assert "in 1 of 2 runs" in mixed and "from epoch 5 of 10 on" in mixed and "not seen" in mixed
+    assert "in 0 of 1 run all of them are 0.99 or more at the end (looks" in told(never)
     assert told(replace(never, folded=[])).endswith("**not seen**.")
     assert "similarities" not in " ".join(sentences([make_run(for_profile("scnn-r"))]))

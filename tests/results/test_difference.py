@@ -11,7 +11,15 @@ from scipy.stats import norm, ttest_ind
 
 from softshare.recipe import for_profile
 from softshare.records import Run
-from softshare.results.difference import BY_CHANCE, LEVEL, Difference, difference, interval, welch
+from softshare.results.difference import (
+    BY_CHANCE,
+    LEVEL,
+    Difference,
+    difference,
+    holm,
+    interval,
+    welch,
+)
 
 Make = Callable[..., Run]
 
@@ -80,3 +88,12 @@ def test_networks_that_are_alike_are_told_apart_as_rarely_as_said() -> None:
 
 def test_nothing_known_tells_nothing_apart() -> None:
     assert Difference(1.0, math.nan, math.nan).seen == "not told apart"
+
+
+def test_holms_rule_keeps_the_chance_of_any_false_difference() -> None:
+    """Of six comparisons of networks that are alike, at most one family in 20 has one."""
+    torch.manual_seed(0)
+    families = torch.rand(4000, 6).tolist()
+    assert sum(holm(family) > 0 for family in families) / 4000 <= 1.2 / BY_CHANCE
+    assert holm([0.0156, 0.0187, 0.16, 0.46, 0.47, 0.75]) == 0, "0.0156 times 6 is too much"
+    assert holm([0.008, 0.0099, 0.16, 0.46, 0.47, 0.75]) == 2, "the second has to be below 0.01"
