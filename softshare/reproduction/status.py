@@ -15,6 +15,7 @@ from softshare.records.naming import full_label
 from softshare.records.origin import made_on
 from softshare.records.provenance import command
 from softshare.reproduction.plan import Plan
+from softshare.results import speed
 from softshare.results.variants import TITLE, variant
 from softshare.training.cost import flops
 from softshare.wording import span
@@ -46,7 +47,10 @@ def tables() -> pd.DataFrame:
 
 
 def waiting(every: pd.DataFrame) -> str:
-    """How long what is not attempted would take, at the rate of the fastest training on record.
+    """How long what is not attempted would take, at the fastest rate of training measured.
+
+    Of a record, or of a benchmark of images per second: most of the networks that are left are
+    wide, and what a narrow one reaches on a GPU says little of them.
 
     Args:
         every: as `tables` returns it.
@@ -58,16 +62,30 @@ def waiting(every: pd.DataFrame) -> str:
     left = every[every["verdict"] == "not attempted"].drop_duplicates("command")
     if left.empty:
         return "Nothing is left to attempt."
-    fastest = max(load_runs(), key=_speed, default=None)
-    if fastest is None:
+    rates = [(_speed(r), f"{full_label(r)} on {made_on(r.origin)}") for r in load_runs()]
+    for record in speed.load("images_per_second"):
+        words = f"the benchmark of {speed.label(record)} on {speed.device(record)}"
+        rates.append((record["floor"]["flops"] / record["medians"]["ours"], words))
+    if not rates:
         return "How long that takes is not known: no training is recorded yet."
-    seconds = 1e18 * left["cost of a run (EFLOP)"] / _speed(fastest)
+    rate, fastest = max(rates)
+    seconds = 1e18 * left["cost of a run (EFLOP)"] / rate
     return (
-        "What is not attempted is a matter of time. The fastest training on record ran at "
-        f"{_speed(fastest) / 1e12:.2g} TFLOP/s ({full_label(fastest)} on "
-        f"{made_on(fastest.origin)}). At that rate one run of the smallest of these networks takes "
-        f"{span(seconds.min())}, and one of each {span(seconds.sum())}."
+        "What is not attempted is a matter of time. The fastest training that was measured ran at "
+        f"{_digits(rate / 1e12)} TFLOP/s ({fastest}). At that rate one run of the smallest of "
+        f"these networks takes {span(seconds.min())}, and one of each {span(seconds.sum())}; "
+        "narrow networks reach less of it."
     )
+
+
+def _digits(number: float) -> str:
+    """Two digits that count, without an exponent.
+
+    Example:
+        >>> _digits(292.5), _digits(0.0304)
+        ('290', '0.03')
+    """
+    return f"{float(f'{number:.2g}'):g}"
 
 
 def _speed(run: Run) -> float:
@@ -91,12 +109,12 @@ def numbers() -> Iterator[tuple[dict[str, Any], Recipe]]:
 def figures() -> pd.DataFrame:
     """A row for each figure that shows trained networks, and for Appendix B: what is recorded.
 
-    Runs of the figure's own networks, at any setting, and runs that stand in for these at another
-    width, on a copy of their own data set.
+    Runs of the figure's own networks, at the paper's settings and at others, and runs that stand
+    in for these at another width, on a copy of their own data set.
 
     Example:
         >>> list(figures().columns)
-        ['figure', 'title', 'state', 'runs', 'stand-ins']
+        ['figure', 'title', 'state', 'runs at its settings', 'other runs', 'stand-ins']
     """
     import pandas as pd
 
@@ -124,7 +142,8 @@ def _figure(
         "figure": source,
         "title": title,
         "state": _state(own, shown),
-        "runs": len(shown),
+        "runs at its settings": sum(replace(run.recipe, seed=0) in own for run in shown),
+        "other runs": sum(replace(run.recipe, seed=0) not in own for run in shown),
         "stand-ins": sum(_stands_in(run, own) for run in runs if run not in shown),
     }
 

@@ -72,7 +72,7 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def line(name: str, records: Sequence[Record]) -> Text:
-    """The line under a benchmark: records, devices, versions, commits, and the command.
+    """The line under a benchmark: records, devices, versions, commits, command, and what ours is.
 
     Example:
         >>> print(line("folding", []))
@@ -84,12 +84,16 @@ GPU: `python benchmarks/folding.py --device cuda`.*
         f"{r['origin']['date'][:10]}, again: `{r['command']}`": None
         for r in records
     }
-    parts = [f"{plural(len(records), 'record')} in `data/benchmarks/`; {'; '.join(made)}."]
+    ways = "; ".join(dict.fromkeys(r["ways"]["ours"] for r in records))
+    parts = [
+        f"{plural(len(records), 'record')} in `data/benchmarks/`; {'; '.join(made)}.",
+        f"Ours is: {ways}.",
+    ]
     for kind, word in KINDS.items():
         if not _on(word, records):
             command = f"python benchmarks/{name}.py --device {word}"
             parts.append(f"Not measured on a {kind}: `{command}`.")
-    return Text(f"*{' '.join(parts if records else parts[1:])}*")
+    return Text(f"*{' '.join(parts if records else parts[2:])}*")
 
 
 def title(name: str) -> str:

@@ -21,6 +21,7 @@ Make = Callable[..., Run]
 def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
     runs: list[Run] = []
     monkeypatch.setattr(status, "load_runs", lambda: runs)
+    monkeypatch.setattr(status.speed, "load", lambda name: [])
     return runs
 
 
@@ -34,7 +35,7 @@ def line(row: str, data: str, table: str = "Table 1") -> dict[str, Any]:
 def state(figure: str) -> tuple[str, int]:
     found = status.figures()
     (only,) = found[found["figure"].str.startswith(figure)].to_dict("records")
-    return only["state"], only["runs"]
+    return only["state"], only["runs at its settings"] + only["other runs"]
 
 
 def test_each_number_of_a_network_we_build_appears_once(recorded: list[Run]) -> None:
@@ -175,6 +176,9 @@ def test_figures_say_how_much_of_them_is_recorded(recorded: list[Run], make_run:
     assert state("Figure 5") == ("recorded at the paper's settings for 1 of 3 networks", 3)
     recorded += [make_run(for_profile(model)) for model in ("cnn", "scnn-r")]
     assert state("Figure 5") == ("recorded at the paper's settings", 5)
+    found = status.figures().set_index("title")
+    counts = found.filter(regex="^Shortest", axis=0)[["runs at its settings", "other runs"]]
+    assert counts.to_numpy().tolist() == [[3, 2]]
     assert state("Figure 6") == ("not attempted", 0)
     recorded += [make_run(for_profile("wrn-28-2", data)) for data in ("cifar10", "cifar100")]
     assert state("Figure 3") == ("recorded at the paper's settings for 2 of 16 networks", 2)
@@ -204,7 +208,7 @@ def test_a_figure_on_another_set_is_not_the_papers(recorded: list[Run], make_run
 
 
 def test_what_waits_is_reckoned_by_the_fastest_training(
-    recorded: list[Run], make_run: Make
+    recorded: list[Run], make_run: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     every = status.tables()
     assert "no training is recorded yet" in status.waiting(every)
@@ -222,5 +226,15 @@ def test_what_waits_is_reckoned_by_the_fastest_training(
     smallest = every["cost of a run (EFLOP)"].min() * 1e18 / 3e10 / 86_400
     assert f"smallest of these networks takes {smallest:.0f} days" in told
     once = every.drop_duplicates("command")["cost of a run (EFLOP)"].sum() * 1e18
-    assert f"and one of each {once / 3e10 / 86_400 / 365.25:.0f} years." in told
+    assert f"and one of each {once / 3e10 / 86_400 / 365.25:.0f} years;" in told
     assert status.waiting(every.assign(verdict="close")) == "Nothing is left to attempt."
+    benchmark = {
+        "settings": {"net": "WRN 28-10", "batch": 128},
+        "quick": False,
+        "origin": {"device": "A GPU", "threads": 1},
+        "floor": {"flops": 30e9},
+        "medians": {"plain": 2e-4, "ours": 1e-4},
+    }
+    monkeypatch.setattr(status.speed, "load", lambda name: [benchmark])
+    wide = status.waiting(every).replace("\xa0", " ").replace("\u2011", "-")
+    assert "at 300 TFLOP/s (the benchmark of WRN 28-10, batch 128 on A GPU)" in wide

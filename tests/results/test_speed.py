@@ -153,6 +153,9 @@ def test_of_a_wide_network_on_a_gpu_a_share_of_the_matrix_rate_is_hoped_for(
     (hope,) = hopes([record("images_per_second", **wide, origin=gpu())])
     met = "met" if seconds == 0.002 else "**missed**"
     assert hope.endswith(f"A GPU: {ending} of the matrix rate, 45 % was hoped for: {met}.")
+    slow = wide | {"medians": {"plain": 0.006, "ours": 0.005}}
+    both = [record("images_per_second", **each, origin=gpu()) for each in (slow, wide)]
+    assert hopes(both) == [hope], "the fastest engine speaks for the network"
     assert not hopes([record("images_per_second", **wide)]), "on a CPU none"
     assert not hopes([record("images_per_second", expected=None, origin=gpu())]), "nor if narrow"
 
@@ -174,6 +177,7 @@ def test_the_line_under_a_table_names_origin_and_command_and_what_is_missing() -
         assert part in text
     assert "`python benchmarks/plain_loop.py`" in text
     assert "Not measured on a GPU: `python benchmarks/plain_loop.py --device cuda`" in text
+    assert "Ours is: fast." in text
     both = line("plain_loop", [record(), record(origin=gpu())])
     assert "Not measured" not in both
 
