@@ -118,11 +118,10 @@ class Queue:
         return self.estimator.estimate(recipe, self.begun[recipe], base)
 
     def _slowdown(self, job: Job) -> float:
-        """By those that will be on the device, too, where there is room for several."""
+        """By the runs that are on the device already, where there is room for several."""
         if not self.place.shared or self.estimator.share(job.recipe) > _HALF_BUSY:
             return 1.0
-        others = min(self.place.workers, len(self.workers) + len(self.waiting))
-        return self.estimator.slowdown(others)
+        return self.estimator.slowdown(len(self.workers) + 1)
 
     def _lacks(self, base: Recipe) -> bool:
         """Whether there is no record; once found, it is not read again."""

@@ -89,16 +89,16 @@ class Estimator:
             return
         if made.get("processes", 1) > 1:
             return
-        if not self.threads and (at_once := made.get("runs_at_once", 1)) > 1:
-            if rate := self._rate_alone(run):  # its own speed is not known
-                seconds = cost(run.recipe).examples / rate
-                self._crowded.append((run.recipe, at_once, seconds))
-            return
         with contextlib.suppress(FileNotFoundError, ValueError):  # of images that are not here
             rate, precision = self._rate_alone(run), self._precision(run.recipe)
-            if rate and made.get("precision", precision) == precision:
-                self._rates.setdefault(_like(run.recipe), []).append(rate)
-                self._ratios.append(cost(run.recipe).examples / rate / self._computed(run.recipe))
+            if not rate or made.get("precision", precision) != precision:
+                return
+            epoch = cost(run.recipe).examples / rate
+            if not self.threads and (at_once := made.get("runs_at_once", 1)) > 1:
+                self._crowded.append((run.recipe, at_once, epoch))  # its own speed is not known
+                return
+            self._rates.setdefault(_like(run.recipe), []).append(rate)
+            self._ratios.append(epoch / self._computed(run.recipe))
 
     def estimate(self, recipe: Recipe, done: int = 0, base: Estimate | None = None) -> Estimate:
         """How long the epochs that are not done will take, what follows them, and `base` first."""
@@ -115,13 +115,10 @@ class Estimator:
 
         By the records of runs that shared one: each other run adds as much. 1 without any.
         """
-        with contextlib.suppress(FileNotFoundError, ValueError):  # of images that are not here
-            each = [
-                (seconds / self._epoch(recipe) - 1) / (others - 1)
-                for recipe, others, seconds in self._crowded
-            ]
-            return 1 + max(0.0, statistics.median(each)) * (at_once - 1) if each else 1.0
-        return 1.0
+        each = [
+            (seconds / self._epoch(recipe) - 1) / (n - 1) for recipe, n, seconds in self._crowded
+        ]
+        return 1 + max(0.0, statistics.median(each)) * (at_once - 1) if each else 1.0
 
     def share(self, recipe: Recipe) -> float:
         """Part of the device that the run alone keeps busy."""

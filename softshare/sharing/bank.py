@@ -156,7 +156,7 @@ class TemplateBank(nn.Module):
         return mix(templates, coefficients, rounding, fused)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_open": None, "_baked": None}
+        return {**self.__dict__, "fused": False, "_open": None, "_baked": None}
 
 
 def _in_shared_memory(tensor: Tensor) -> bool:

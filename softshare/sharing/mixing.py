@@ -34,7 +34,7 @@ def mix(
     dense = T.movedim(1, -1) if channels_last else T  # (k·o, h, w, i), as it lies in memory
     flat = dense.reshape(k, -1)  # (k, n)
     rounded = _autocasting(T.device.type) and rounding is not None
-    if fused:
+    if fused and not _transformed():
         mixed = mixture(flat, coefficients, rounding if rounded else flat.dtype)
     else:
         mixed = _product(coefficients, flat)
@@ -56,10 +56,7 @@ def fused_on(device: torch.device) -> bool:
     if device.type != "cuda":
         return False
     try:
-        rows, A = torch.randn(3, 40, device=device), torch.randn(2, 3, device=device)
-        same = torch.allclose(mixture(rows, A, rows.dtype), _product(A, rows), atol=1e-4)
-        same &= torch.allclose(inner_products(rows, rows), _product(rows, rows.T), atol=1e-3)
-        trouble = "" if same else "they computed something else"
+        trouble = "" if _same_on(device) else "they computed something else"
     except Exception as error:  # whatever Triton lacks, the product does without
         trouble = error_line(error)
     if trouble:
@@ -71,36 +68,56 @@ def fused_on(device: torch.device) -> bool:
     return not trouble
 
 
-@torch.library.custom_op("softshare::mixture", mutates_args=())
-def mixture(rows: Tensor, A: Tensor, dtype: torch.dtype) -> Tensor:
-    """``A @ rows`` in float32, rounded to `dtype`: ``(L, k) @ (k, n)``."""
-    return _product(A, rows.to(A.dtype)).to(dtype, copy=True)
+def _same_on(device: torch.device) -> bool:
+    """Whether both kernels compute there what float64 does, of float32 and of bfloat16."""
+    T = torch.linspace(-1, 1, 3 * 40, device=device).sin().view(3, 40)
+    A = torch.linspace(-2, 1, 2 * 3, device=device).view(2, 3)
+    exact = A.double() @ T.double()
+    for dtype, bound in ((torch.float32, 1e-5), (torch.bfloat16, 1e-2)):
+        G = mixture(T, A, dtype)
+        products = inner_products(G, T)
+        if not torch.allclose(G.double(), exact, rtol=bound, atol=bound):
+            return False
+        if not torch.allclose(products.double(), G.double() @ T.double().T, atol=1e-4):
+            return False
+    return True
 
 
-@torch.library.custom_op("softshare::inner_products", mutates_args=())
-def inner_products(one: Tensor, two: Tensor) -> Tensor:
+def _mixture(rows: Tensor, A: Tensor, dtype: torch.dtype) -> Tensor:
+    """``A @ rows`` in the precision of A, rounded to `dtype`: ``(L, k) @ (k, n)``."""
+    return _product(A, rows.to(A.dtype)).to(dtype)
+
+
+def _inner_products(one: Tensor, two: Tensor) -> Tensor:
     """``one @ two.T`` in the precision of the wider: ``(L, n) @ (n, k)``."""
     dtype = torch.promote_types(one.dtype, two.dtype)
     return _product(one.to(dtype), two.to(dtype).T)
+
+
+mixture = torch.library.custom_op("softshare::mixture", _mixture, mutates_args=())
+inner_products = torch.library.custom_op(
+    "softshare::inner_products", _inner_products, mutates_args=()
+)
 
 
 @mixture.register_kernel("cuda")
 def _mixture_on_a_gpu(rows: Tensor, A: Tensor, dtype: torch.dtype) -> Tensor:
     from softshare.sharing import mixing_kernels
 
-    if mixing_kernels.suits(rows, len(A)) and A.dtype == torch.float32:
+    if A.dtype == torch.float32 and mixing_kernels.suits(rows, len(A)):
         return mixing_kernels.mixture(rows, A, dtype)
-    return _product(A, rows.to(A.dtype)).to(dtype, copy=True)
+    return _mixture(rows, A, dtype)
 
 
 @inner_products.register_kernel("cuda")
 def _inner_products_on_a_gpu(one: Tensor, two: Tensor) -> Tensor:
     from softshare.sharing import mixing_kernels
 
-    if mixing_kernels.suits(one, len(two)) and mixing_kernels.suits(two, len(one)):
-        return mixing_kernels.inner_products(one, two)
     dtype = torch.promote_types(one.dtype, two.dtype)
-    return _product(one.to(dtype), two.to(dtype).T)
+    suited = mixing_kernels.suits(one, len(two)) and mixing_kernels.suits(two, len(one))
+    if dtype == torch.float32 and suited:
+        return mixing_kernels.inner_products(one, two)
+    return _inner_products(one, two)
 
 
 @mixture.register_fake
@@ -136,6 +153,14 @@ def _inner_products_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Ten
 
 mixture.register_autograd(_mixture_backward, setup_context=_keep)
 inner_products.register_autograd(_inner_products_backward, setup_context=_keep)
+
+
+def _transformed() -> bool:
+    """Whether torch.func or forward-mode differentiation is at work; operators know of neither."""
+    if torch.compiler.is_compiling():
+        return False
+    forward = torch.autograd.forward_ad._current_level >= 0
+    return forward or torch._C._functorch.peek_interpreter_stack() is not None
 
 
 def _product(one: Tensor, two: Tensor) -> Tensor:

@@ -11,10 +11,12 @@ import torch
 ENGINES = ("eager", "compiled", "graphs", "compiled graphs")
 VARIABLE = "SOFTSHARE_ENGINE"
 
-_LAUNCHES = 1e13  # FLOPs of a step from which a GPU is busy for longer than its host, launching it
+_LAUNCHES = (
+    1e13  # FLOPs of a step from which launches keep no GPU waiting; not measured beyond 4e12
+)
 _RATE = 4e14  # FLOP/s of replayed steps in bfloat16 on a large GPU
 _LEAST = 2.5e-3  # seconds that a replayed step of some thirty layers takes besides
-_SAVED = 0.16  # share of their time that compiling saves
+_SAVED = 0.16  # share of their time that compiling saves, of WRN 28-4
 COMPILE = 45.0
 """Seconds that compiling a step takes."""
 
@@ -26,8 +28,8 @@ def engine_for(
 
     On a GPU, whole steps are replayed as a CUDA graph unless they are so large that the launches
     of their kernels never keep it waiting, and compiled where what is left of the run repays the
-    compiler's time. On a CPU steps are eager. What decides is measured: `images_per_second` and
-    `price_of_sharing` of ``data/benchmarks``, on an H200.
+    compiler's time. On a CPU steps are eager. What decides was read off `images_per_second` and
+    `price_of_sharing` of ``data/benchmarks``, of WRN 28-2 to 28-10 on an H200.
 
     Args:
         device: where.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -123,28 +124,55 @@ def test_runs_that_shared_a_gpu_say_how_much_longer_each_takes(
     faster = recorded(recipe, rate * 2, "a GPU", runs_at_once=3)  # by a better engine, say
     assert Estimator(speed, [faster], "cuda").slowdown(8) == 1
     assert Estimator(speed, [], "cuda").slowdown(8) == 1
-    slowed = alone.slowed(4.5)
-    assert slowed.seconds - slowed.start == pytest.approx(4.5 * (alone.seconds - alone.start))
+    slowed = replace(alone, folding=7.0, base=alone).slowed(4.5)
+    longer = 4.5 * (2 * (alone.seconds - alone.start - alone.folding) + alone.folding + 7.0)
+    assert slowed.seconds == pytest.approx(2 * alone.start + longer)
 
 
-@pytest.mark.parametrize(("model", "factor"), [(SMALL, 4.5), (LARGE, 1.0)])
-def test_a_queue_reckons_with_those_that_will_share_the_gpu(
-    model: str,
-    factor: float,
-    speed: Speed,
-    job: Callable[..., Job],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_run_that_shared_a_gpu_counts_where_one_alone_would(
+    speed: Speed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Not in another precision, nor of images that are not here."""
     monkeypatch.setattr("softshare.queue.estimate.device_name", lambda device: "a GPU")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
-    gpu, place = Estimator(speed, [], "cuda"), Place("cuda", 8, 1, tmp_path / "runs")
-    monkeypatch.setattr(gpu, "slowdown", lambda at_once: 1 + (at_once - 1) / 2)
+    recipe = for_profile(SMALL, profile="fast")
+    for other in (
+        recorded(recipe, 1.0, "a GPU", runs_at_once=3, precision="float32"),
+        recorded(replace(recipe, data="elsewhere"), 1.0, "a GPU", runs_at_once=3),
+    ):
+        assert Estimator(speed, [other], "cuda").slowdown(8) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "device", "factors"),
+    [(SMALL, "cuda", [1, 1.5, 2]), (SMALL, "cpu", [1, 1, 1]), (LARGE, "cuda", [1])],
+)
+def test_a_queue_reckons_with_those_that_share_the_gpu(
+    model: str,
+    device: str,
+    factors: list[float],
+    job: Callable[..., Job],
+    pretended: Any,
+    tmp_path: Path,
+    speed: Speed,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first is alone yet, so that something begins however short the time is."""
+    monkeypatch.setattr("softshare.queue.Worker", pretended)
+    monkeypatch.setattr("softshare.queue.estimate.device_name", lambda device: "a GPU")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    place, estimator = Place(device, 3, 1, tmp_path / "runs"), Estimator(speed, [], device)
+    monkeypatch.setattr(estimator, "slowdown", lambda at_once: 1 + (at_once - 1) / 2)
     jobs = [job(model, seed=seed) for seed in range(9)]
-    queue = Queue(jobs, place, gpu, Narrator(quiet=True), 0.0, 1.0)
-    assert queue._slowdown(jobs[0]) == factor
-    queue.waiting = jobs[:1]
-    assert queue._slowdown(jobs[0]) == 1.0
+    queue = Queue(jobs, place, estimator, Narrator(quiet=True), 1e12, 1.0)
+    queue._start()
+    alone = estimator.estimate(jobs[0].recipe)
+    found = [worker.estimate.epoch / alone.epoch for worker in queue.workers]
+    assert found == pytest.approx(factors)
+    least = time.monotonic() + 1.0 + 1.5 * alone.least
+    short = Queue(jobs, place, estimator, Narrator(quiet=True), least, 1.0)
+    short._start()
+    assert short.workers
 
 
 def test_a_record_of_several_processes_says_nothing(speed: Speed) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -16,8 +19,10 @@ from torch import Tensor
 from softshare.models import build
 from softshare.recipe import Recipe
 from softshare.sharing import banks, mixing
+from softshare.sharing.bank import TemplateBank
 from softshare.sharing.mixing import fused_on, inner_products, mix, mixture
 from softshare.training import step
+from softshare.training.engine import ENGINES
 from softshare.training.step import Step
 
 SIZES = [(6, 6, 230), (6, 2, 1000), (10, 8, 77), (1, 1, 5), (20, 20, 9), (3, 1, 64), (1, 3, 300)]
@@ -51,7 +56,9 @@ def test_the_operators_have_the_gradients_of_their_formulas(L: int, k: int, n: i
 def test_the_operators_keep_what_pytorch_asks_of_operators(dtype: torch.dtype) -> None:
     T, A = torch.randn(3, 40, requires_grad=True), torch.randn(5, 3, requires_grad=True)
     torch.library.opcheck(mixture, (T, A, dtype))
-    torch.library.opcheck(inner_products, (torch.randn(5, 40).to(dtype).requires_grad_(), T))
+    G = torch.randn(5, 40).to(dtype).requires_grad_()
+    torch.library.opcheck(inner_products, (G, T))
+    torch.library.opcheck(inner_products, (G, torch.randn(3, 40).to(dtype)))
 
 
 @pytest.mark.parametrize("rounding", [None, torch.bfloat16])
@@ -73,6 +80,33 @@ def test_fused_weights_are_those_of_the_product(
         found[fused] = (*weights, T.grad, A.grad)
     for one, two in zip(*found.values(), strict=True):
         torch.testing.assert_close(two, one, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script`")  # jvp's own
+@pytest.mark.parametrize("way", ["grad", "jvp", "hessian", "vmap"])
+def test_transforms_of_functions_see_the_product(way: str) -> None:
+    """An operator of our own would pass on no tangent, and nobody would know."""
+    T, A = torch.randn(4, 3), torch.randn(5, 2)
+    transform: dict[str, Callable] = {
+        "grad": lambda f: torch.func.grad(f)(A),
+        "jvp": lambda f: torch.func.jvp(f, (A,), (torch.ones_like(A),))[1],
+        "hessian": lambda f: torch.func.hessian(f)(A),
+        "vmap": lambda f: torch.func.vmap(f)(A.expand(3, *A.shape)),
+    }
+    fused, plain = (
+        transform[way](lambda A, fused=fused: sum(w.sin().sum() for w in mix(T, A, fused=fused)))
+        for fused in (True, False)
+    )
+    torch.testing.assert_close(fused, plain)
+    assert plain.norm() > 0.1
+
+
+def test_a_copy_mixes_by_the_product_until_it_is_trained_itself() -> None:
+    """It may be loaded where there is neither this GPU nor Triton."""
+    bank = TemplateBank(torch.randn(2, 3), torch.randn(4, 2), list("abcd"))
+    bank.fused = True
+    assert not copy.deepcopy(bank).fused and not pickle.loads(pickle.dumps(bank)).fused
+    assert bank.fused
 
 
 @pytest.mark.parametrize("engine", ["eager", "compiled"])
@@ -98,6 +132,7 @@ def test_a_step_that_mixes_in_one_pass_is_the_same_step(
         before = calls(monkeypatch)
         with torch.no_grad():
             losses[fused] += stepper.net.eval()(x).flatten().tolist()
+        stepper.net(x)  # with gradient
         assert not before, "what is evaluated is exported, too"
     assert len(set(losses[True][:4])) == 4
     assert losses[True] == pytest.approx(losses[False], rel=1e-3, abs=1e-4)
@@ -115,19 +150,25 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return noted
 
 
+@pytest.mark.parametrize("broken_one", ["mixture", "inner_products"])
 @pytest.mark.parametrize("fault", ["error", "other numbers"])
 def test_where_the_kernels_do_not_run_the_product_takes_over(
-    fault: str, monkeypatch: pytest.MonkeyPatch
+    fault: str, broken_one: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(rows: Tensor, A: Tensor, dtype: torch.dtype) -> Tensor:
+    works = getattr(mixing, broken_one)
+
+    def broken(*arguments: Any) -> Tensor:
         if fault == "error":
             raise RuntimeError("Failed to find C compiler\nand more")
-        return torch.zeros(len(A), rows.shape[1])
+        return works(*arguments) * 1.1
 
-    monkeypatch.setattr(mixing, "mixture", broken)
-    monkeypatch.setattr(torch, "randn", lambda *shape, device: torch.ones(shape))
+    plain = torch.linspace
+    monkeypatch.setattr(torch, "linspace", lambda *a, device: plain(*a))  # on the CPU
+    monkeypatch.setattr(mixing, broken_one, broken)
     with pytest.warns(UserWarning, match=r"^Mixing weights in one pass over memory failed on cuda"):
         assert fused_on.__wrapped__(GPU) is False
+    monkeypatch.setattr(mixing, broken_one, works)
+    assert fused_on.__wrapped__(GPU) is True
     assert fused_on.__wrapped__(torch.device("cpu")) is False
 
 
@@ -146,7 +187,8 @@ for L, k, n in {sizes}:
         found = mixture(T, A, dtype), mixture(G, A.T, T.dtype), inner_products(G, T)
         apart = [((f - e).norm() / e.norm()).item() for f, e in zip(found, exact)]
         assert [f.dtype for f in found] == [dtype, T.dtype, T.dtype]
-        assert apart[0] < (1e-6 if dtype == torch.float32 else 1e-2), (L, k, n, dtype, apart)
+        # the interpreter cuts off where a GPU rounds to the nearest
+        assert apart[0] < (1e-6 if dtype == torch.float32 else 2**-7), (L, k, n, dtype, apart)
         assert max(apart[1:]) < 1e-5, (L, k, n, dtype, apart)
 print("all the same")
 """
@@ -202,7 +244,26 @@ def test_the_operators_compute_the_formulas_on_a_gpu(
     T, A = torch.randn(k, n, device=GPU), torch.randn(L, k, device=GPU)
     G = torch.randn(L, n, device=GPU).to(dtype)
     assert apart(mixture(T, A, dtype), A.double() @ T.double()) < (
-        1e-6 if dtype == torch.float32 else 4e-3
+        1e-6 if dtype == torch.float32 else 2.5e-3  # rounded to the nearest
     )
     assert apart(mixture(G, A.T, T.dtype), A.T.double() @ G.double()) < 1e-6
     assert apart(inner_products(G, T), G.double() @ T.double().T) < 1e-5
+
+
+@NEEDS_GPU
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_step_mixes_in_one_pass_on_a_gpu_by_any_engine(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe("swrn-16-1-2", init="uniform")
+    x, y = torch.randn(8, 3, 16, 16, device=GPU), torch.arange(8, device=GPU)
+    losses = {}
+    for fused in (False, True):
+        monkeypatch.setattr(step, "fused_on", lambda device, fused=fused: fused)
+        torch.manual_seed(0)
+        how: dict[str, Any] = {"device": GPU, "engine": engine if fused else "eager"}
+        net = build(recipe.model, init="uniform")
+        stepper = Step(net, recipe, F.cross_entropy, precision=torch.bfloat16, **how)
+        losses[fused] = [stepper(x, y).item() for _ in range(6)]
+        assert stepper.engine == how["engine"], "nothing fell back"
+    assert losses[True] == pytest.approx(losses[False], rel=0.05, abs=0.02)
