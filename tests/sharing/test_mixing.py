@@ -35,10 +35,10 @@ def apart(found: Tensor, expected: Tensor) -> float:
     return (difference.norm() / expected.double().norm()).item()
 
 
-@pytest.mark.parametrize(("L", "k", "n"), SIZES)
+@pytest.mark.parametrize(("L", "k", "n"), SIZES[:4])
 def test_the_operators_have_the_gradients_of_their_formulas(L: int, k: int, n: int) -> None:
     """First and second, by finite differences."""
-    n = min(n, 9)
+    L, k, n = min(L, 6), min(k, 6), min(n, 5)
     T, A, G = (
         torch.randn(*shape, dtype=torch.float64, requires_grad=True)
         for shape in ((k, n), (L, k), (L, n))
@@ -109,8 +109,9 @@ def test_a_copy_mixes_by_the_product_until_it_is_trained_itself() -> None:
     assert bank.fused
 
 
-@pytest.mark.parametrize("engine", ["eager", "compiled"])
-@pytest.mark.parametrize("coefficients", ["free", "fixed"])
+@pytest.mark.parametrize(
+    ("coefficients", "engine"), [("free", "eager"), ("fixed", "eager"), ("free", "compiled")]
+)
 def test_a_step_that_mixes_in_one_pass_is_the_same_step(
     coefficients: str, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
