@@ -11,6 +11,7 @@ from torch import Tensor
 import softshare as ss
 from softshare.models import build
 from softshare.recipe import Recipe, for_profile
+from softshare.sharing import banks
 from softshare.training.engine import engine_for, tuned
 from softshare.training.precision import name_of, precision_for
 from softshare.training.random_streams import seeded
@@ -73,7 +74,10 @@ class Epochs:
     @property
     def about(self) -> str:
         """What this is, in words; after the first call, with the engine that really ran."""
-        return f"softshare's step, {name_of(self.precision)}, channels last, {self.step.engine}"
+        fused = any(bank.fused for bank in banks(self.net).values())
+        mixing = ", weights in one pass over memory" if fused else ""
+        how = f"{name_of(self.precision)}, channels last, {self.step.engine}"
+        return f"softshare's step, {how}{mixing}"
 
 
 _STEPS = 200 * 391  # of a run of the paper, which decide whether compiling is worth its time

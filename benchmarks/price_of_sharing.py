@@ -10,7 +10,6 @@ from benchmark import Benchmark, arguments
 from epochs import Epochs, image_recipe, title
 from work import step_work
 
-from softshare.sharing.mixing import fused_on
 from softshare.training.engine import ENGINES
 
 TEMPLATES = {"L": "", "2": "-2", "1": "-1"}  # k: end of the model's name
@@ -35,14 +34,13 @@ def compare(bench: Benchmark, depth: int, width: int, batch: int, steps: int) ->
         for k, model in models.items()
     }
     seconds = bench.time(epochs, epochs["plain"].precision)
-    mixing = ", weights in one pass over memory" if fused_on(bench.device) else ""
     for k in TEMPLATES:
         work, hoped = step_work(epochs[k], batch), most(bench.device.type, k, width)
         bench.record(
             f"{plain}-k{k}",
             seconds["plain"],
             seconds[k],
-            ways=("the same network, not shared", epochs[k].about + mixing),
+            ways=("the same network, not shared", epochs[k].about),
             settings={"net": title(models[k]), "batch": batch},
             flops=work["flops"] * batch,
             moved=work["moved"] * batch,

@@ -16,6 +16,7 @@ from softshare.records.origin import made_on
 from softshare.records.provenance import command
 from softshare.reproduction.plan import Plan
 from softshare.results import speed
+from softshare.results.speed_tables import three
 from softshare.results.variants import TITLE, variant
 from softshare.training.cost import flops
 from softshare.wording import span
@@ -72,20 +73,10 @@ def waiting(every: pd.DataFrame) -> str:
     seconds = 1e18 * left["cost of a run (EFLOP)"] / rate
     return (
         "What is not attempted is a matter of time. The fastest training that was measured ran at "
-        f"{_digits(rate / 1e12)} TFLOP/s ({fastest}). At that rate one run of the smallest of "
+        f"{three(rate / 1e12)} TFLOP/s ({fastest}). At that rate one run of the smallest of "
         f"these networks takes {span(seconds.min())}, and one of each {span(seconds.sum())}; "
         "narrow networks reach less of it."
     )
-
-
-def _digits(number: float) -> str:
-    """Two digits that count, without an exponent.
-
-    Example:
-        >>> _digits(292.5), _digits(0.0304)
-        ('290', '0.03')
-    """
-    return f"{float(f'{number:.2g}'):g}"
 
 
 def _speed(run: Run) -> float:

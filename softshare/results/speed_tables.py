@@ -79,21 +79,23 @@ def line(name: str, records: Sequence[Record]) -> Text:
         *Not measured on a CPU: `python benchmarks/folding.py --device cpu`. Not measured on a \
 GPU: `python benchmarks/folding.py --device cuda`.*
     """
-    made = {
-        f"{device(r)}, torch {r['origin']['torch']}, commit `{r['origin']['commit']}`, "
-        f"{r['origin']['date'][:10]}, again: `{r['command']}`": None
-        for r in records
-    }
-    ways = "; ".join(dict.fromkeys(r["ways"]["ours"] for r in records))
-    parts = [
-        f"{plural(len(records), 'record')} in `data/benchmarks/`; {'; '.join(made)}.",
-        f"Ours is: {ways}.",
-    ]
+    parts = []
+    if records:
+        made = {
+            f"{device(r)}, torch {r['origin']['torch']}, commit `{r['origin']['commit']}`, "
+            f"{r['origin']['date'][:10]}, again: `{r['command']}`": None
+            for r in records
+        }
+        ways = dict.fromkeys(r["ways"]["ours"] for r in records)
+        parts = [
+            f"{plural(len(records), 'record')} in `data/benchmarks/`; {'; '.join(made)}.",
+            f"Ours is: {'; '.join(ways)}.",
+        ]
     for kind, word in KINDS.items():
         if not _on(word, records):
             command = f"python benchmarks/{name}.py --device {word}"
             parts.append(f"Not measured on a {kind}: `{command}`.")
-    return Text(f"*{' '.join(parts if records else parts[2:])}*")
+    return Text(f"*{' '.join(parts)}*")
 
 
 def title(name: str) -> str:

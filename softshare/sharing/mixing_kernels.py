@@ -13,6 +13,7 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from triton import next_power_of_2
 
 MOST = 32
 """Rows on either side; beyond, a matrix product has enough to do."""
@@ -41,7 +42,7 @@ def mixture(rows: Tensor, A: Tensor, dtype: torch.dtype) -> Tensor:
     columns = 32 * 16 // rows.itemsize  # each thread of a warp reads 16 bytes at once
     with torch.cuda.device_of(rows):
         mixture_kernel[triton.cdiv(n, columns),](
-            rows, A, mixed, n, L, k, _power(k), columns, **_ONE_WARP
+            rows, A, mixed, n, L, k, next_power_of_2(k), columns, **_ONE_WARP
         )
     return mixed
 
@@ -50,7 +51,7 @@ def inner_products(one: Tensor, two: Tensor) -> Tensor:
     """``one @ two.T`` in float32: ``(L, n) @ (n, k)``."""
     one, two = one.contiguous(), two.contiguous()
     (L, n), k = one.shape, len(two)
-    sides = max(16, _power(L)), max(16, _power(k))  # those of a matrix unit, or more
+    sides = [max(16, next_power_of_2(rows)) for rows in (L, k)]  # a matrix unit's, or more
     columns = 1024 // max(sides)  # as many numbers at a time as registers hold
     programs = min(triton.cdiv(n, columns), _EACH * _multiprocessors(one.device))
     parts = one.new_empty(programs, L, k, dtype=torch.float32)
@@ -110,7 +111,3 @@ def _multiprocessors(device: torch.device) -> int:
     if device.type == "cpu":  # interpreted
         return 1
     return torch.cuda.get_device_properties(device).multi_processor_count
-
-
-def _power(number: int) -> int:
-    return triton.next_power_of_2(number)

@@ -11,9 +11,7 @@ import torch
 ENGINES = ("eager", "compiled", "graphs", "compiled graphs")
 VARIABLE = "SOFTSHARE_ENGINE"
 
-_LAUNCHES = (
-    1e13  # FLOPs of a step from which launches keep no GPU waiting; not measured beyond 4e12
-)
+_LAUNCHES = 1e13  # FLOPs of a step from which no GPU waits for launches; measured up to 4e12
 _RATE = 4e14  # FLOP/s of replayed steps in bfloat16 on a large GPU
 _LEAST = 2.5e-3  # seconds that a replayed step of some thirty layers takes besides
 _SAVED = 0.16  # share of their time that compiling saves, of WRN 28-4

@@ -34,6 +34,14 @@ def recorded(
     return Run(recipe, cost={"images_per_second": rate, **(cost or {})}, origin=about)
 
 
+@pytest.fixture
+def a_gpu(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a GPU that computes in bfloat16, for estimates where there is none."""
+    monkeypatch.setattr("softshare.queue.estimate.device_name", lambda device: "a GPU")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    return "a GPU"
+
+
 def test_a_record_of_this_kind_of_device_says_how_long_its_like_takes(speed: Speed) -> None:
     recipe = for_profile(SMALL, profile="fast")
     plain = Estimator(speed, [], "cpu", 1)
@@ -97,31 +105,25 @@ def test_a_record_of_a_run_that_shared_its_cores_counts_as_if_it_had_not(
     assert Estimator(speed, [alone], "cpu", threads).estimate(recipe).epoch == 100.0
 
 
-def test_a_record_of_a_run_that_shared_a_gpu_says_nothing(
-    speed: Speed, monkeypatch: pytest.MonkeyPatch
+def test_a_record_of_a_run_that_shared_a_gpu_says_nothing_of_one_alone(
+    speed: Speed, a_gpu: str
 ) -> None:
-    monkeypatch.setattr("softshare.queue.estimate.device_name", lambda device: "a GPU")
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
     recipe = for_profile(SMALL, profile="fast")
     plain = Estimator(speed, [], "cuda").estimate(recipe)
-    crowded, alone = (recorded(recipe, 500.0, "a GPU", runs_at_once=n) for n in (3, 1))
+    crowded, alone = (recorded(recipe, 500.0, a_gpu, runs_at_once=n) for n in (3, 1))
     assert Estimator(speed, [crowded], "cuda").estimate(recipe) == plain
     assert Estimator(speed, [crowded, alone], "cuda").estimate(recipe).epoch == 100.0
 
 
-def test_runs_that_shared_a_gpu_say_how_much_longer_each_takes(
-    speed: Speed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_runs_that_shared_a_gpu_say_how_much_longer_each_takes(speed: Speed, a_gpu: str) -> None:
     """Each other run on the device adds as much, so eight take what three did and more."""
-    monkeypatch.setattr("softshare.queue.estimate.device_name", lambda device: "a GPU")
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
     recipe = for_profile(SMALL, profile="fast")
     alone = Estimator(speed, [], "cuda").estimate(recipe)
     rate = 50_000 / alone.epoch
-    three = recorded(recipe, rate / 2, "a GPU", runs_at_once=3)  # twice as long: half for each
+    three = recorded(recipe, rate / 2, a_gpu, runs_at_once=3)  # twice as long: half for each
     gpu = Estimator(speed, [three], "cuda")
     assert [gpu.slowdown(n) for n in (1, 2, 3, 8)] == pytest.approx([1, 1.5, 2, 4.5])
-    faster = recorded(recipe, rate * 2, "a GPU", runs_at_once=3)  # by a better engine, say
+    faster = recorded(recipe, rate * 2, a_gpu, runs_at_once=3)  # by a better engine, say
     assert Estimator(speed, [faster], "cuda").slowdown(8) == 1
     assert Estimator(speed, [], "cuda").slowdown(8) == 1
     slowed = replace(alone, folding=7.0, base=alone).slowed(4.5)
@@ -129,16 +131,12 @@ def test_runs_that_shared_a_gpu_say_how_much_longer_each_takes(
     assert slowed.seconds == pytest.approx(2 * alone.start + longer)
 
 
-def test_a_run_that_shared_a_gpu_counts_where_one_alone_would(
-    speed: Speed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_shared_a_gpu_counts_where_one_alone_would(speed: Speed, a_gpu: str) -> None:
     """Not in another precision, nor of images that are not here."""
-    monkeypatch.setattr("softshare.queue.estimate.device_name", lambda device: "a GPU")
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
     recipe = for_profile(SMALL, profile="fast")
     for other in (
-        recorded(recipe, 1.0, "a GPU", runs_at_once=3, precision="float32"),
-        recorded(replace(recipe, data="elsewhere"), 1.0, "a GPU", runs_at_once=3),
+        recorded(recipe, 1.0, a_gpu, runs_at_once=3, precision="float32"),
+        recorded(replace(recipe, data="elsewhere"), 1.0, a_gpu, runs_at_once=3),
     ):
         assert Estimator(speed, [other], "cuda").slowdown(8) == 1
 
@@ -155,12 +153,11 @@ def test_a_queue_reckons_with_those_that_share_the_gpu(
     pretended: Any,
     tmp_path: Path,
     speed: Speed,
+    a_gpu: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The first is alone yet, so that something begins however short the time is."""
     monkeypatch.setattr("softshare.queue.Worker", pretended)
-    monkeypatch.setattr("softshare.queue.estimate.device_name", lambda device: "a GPU")
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
     place, estimator = Place(device, 3, 1, tmp_path / "runs"), Estimator(speed, [], device)
     monkeypatch.setattr(estimator, "slowdown", lambda at_once: 1 + (at_once - 1) / 2)
     jobs = [job(model, seed=seed) for seed in range(9)]
