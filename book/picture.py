@@ -16,7 +16,7 @@ TARGET = Path(__file__).parent / "assets" / "records.svg"
 def draw() -> None:
     """Left the curves of the shortest-path task, right what the layers of an SWRN became."""
     paths = ss.reproduce("figure5", train=False).best()
-    networks = ss.reproduce("table1", train=False).best()
+    networks = ss.reproduce("table1", train=False).sets()[0]
     shared = next(run for run in networks if run.recipe.model.count("-") == 2 and run.coefficients)
     left, *right = panels(11.0, 3.2, columns=4, width_ratios=[2.2, 1, 1, 1])
     curves(paths, ax=left).set_title(

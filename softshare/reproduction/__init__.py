@@ -84,27 +84,39 @@ class Reproduction:
         """The runs that may be set beside each other, by `softshare.results.comparable.alike`."""
         return comparable.alike(self.runs, self.trained)
 
+    def sets(self) -> list[list[Run]]:
+        """The same for each width, the widest first, by `softshare.results.comparable.sets`.
+
+        One empty list where nothing is recorded.
+        """
+        return comparable.sets(self.runs, self.trained) or [[]]
+
     def contrasts(self) -> pd.DataFrame:
         """Shared networks against their twins, by `softshare.results.contrasts.contrasts`."""
         return contrasts.contrasts(self.runs, self.target)
 
-    def curves(self, metric: str | None = None) -> Axes | None:
-        """A metric of the best runs against the epoch; None where none has it."""
-        runs = [run for run in self.best() if not metric or metric in run.curves]
+    def curves(self, metric: str | None = None, runs: Sequence[Run] | None = None) -> Axes | None:
+        """A metric of the best runs, or of these, against the epoch; None where none has it."""
+        runs = self.best() if runs is None else runs
+        runs = [run for run in runs if not metric or metric in run.curves]
         return curve_plot.curves(runs, metric) if runs else None
 
     def phases(self, epoch: int = -1) -> pd.DataFrame:
         """F1 of the best runs in each phase, by `softshare.results.curriculum.phase_scores`."""
         return phase_scores(self.best(), epoch)
 
-    def similarities(self, epochs: Sequence[int] | None = None) -> list[Axes]:
-        """The LSMs of the soft-shared networks among the best runs, one figure a network.
+    def similarities(
+        self, epochs: Sequence[int] | None = None, runs: Sequence[Run] | None = None
+    ) -> list[Axes]:
+        """The LSMs of soft-shared networks, one figure a network.
 
         Args:
             epochs: one figure for each of them that was kept. Default: the last alone.
+            runs: of which those that are shared are shown. Default: the best.
         """
         figures = []
-        for run in (run for run in self.best() if run.coefficients):
+        runs = self.best() if runs is None else runs
+        for run in (run for run in runs if run.coefficients):
             kept = [int(epoch) for epoch in run.coefficients]
             for epoch in [kept[-1]] if epochs is None else [e for e in epochs if e in kept]:
                 title = f"{label(run)}, seed {run.seed}" + (f", epoch {epoch}" if epochs else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from softshare.paper.matching import kind
 from softshare.recipe import PATHS, PROFILES
 from softshare.records import Run
 
@@ -12,8 +13,8 @@ def showcase(runs: Sequence[Run]) -> list[Run]:
     """One recorded network that can be folded, of images and of shortest paths.
 
     The best profile, then a network with something to find (more templates than one; the
-    recurrence regulariser), then measured foldings, then the longer training and the larger
-    network, then the first seed: never the better score.
+    recurrence regulariser), then measured foldings, the longer training, the wider network, fewer
+    templates than layers, more parameters, the first seed: never the better score.
 
     Example:
         >>> showcase([])
@@ -29,6 +30,7 @@ def showcase(runs: Sequence[Run]) -> list[Run]:
             run.recipe.recurrence > 0,
             bool(run.folded),
             run.recipe.total_epochs,
+            kind(run.recipe.model)[1],
             min(shapes) < max(len(rows) for rows in last.values()),
             run.model["parameters"],
             -run.seed,

@@ -47,6 +47,29 @@ def alike(runs: Sequence[Run], among: Sequence[str] = ()) -> list[Run]:
     )
 
 
+def sets(runs: Sequence[Run], among: Sequence[str] = ()) -> list[list[Run]]:
+    """What `alike` chooses of each data set and width, the widest networks first.
+
+    Demonstrations are left out where there is anything else, and so are networks that have
+    nothing beside them.
+
+    Args:
+        runs: any runs.
+        among: paths of runs that each set must touch; none for any set.
+
+    Example:
+        >>> sets([])
+        []
+    """
+    apart: dict[Any, list[Run]] = {}
+    for run in runs:
+        apart.setdefault((run.data["name"], _width(run)), []).append(run)
+    found = [chosen for part in apart.values() if (chosen := alike(part, among))]
+    found = [s for s in found if s[0].profile != "smoke"] or found
+    found = [s for s in found if len({label(run) for run in s}) > 1] or found
+    return sorted(found, key=lambda s: -_width(s[0]))
+
+
 def by_seed(runs: Iterable[Run]) -> list[list[Run]]:
     """Lists of runs that differ in their seed alone, each list and each run in its order.
 
@@ -67,7 +90,11 @@ def setting(run: Run) -> tuple[Any, ...]:
     """What runs must have in common to be set beside each other."""
     own = _changed(run)
     examples = None if run.recipe.data == PATHS else run.data.get("checksum")  # drawn for each seed
-    return run.profile, run.data["name"], examples, kind(run.recipe.model)[1], repr(own)
+    return run.profile, run.data["name"], examples, _width(run), repr(own)
+
+
+def _width(run: Run) -> int:
+    return kind(run.recipe.model)[1]
 
 
 def _changed(run: Run) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run
-from softshare.results.comparable import alike
+from softshare.results.comparable import alike, sets
 from softshare.results.contrasts import contrasts
 
 Make = Callable[..., Run]
@@ -39,6 +39,18 @@ def test_the_set_of_most_models_is_chosen(make_run: Make) -> None:
     assert alike(others + best) == best
     assert alike([*others, *best], among=[others[0].path]) == others[:2]
     assert alike(others, among=[others[4].path]) == others[2:5]
+
+
+def test_each_width_has_a_set_of_its_own_the_widest_first(make_run: Make) -> None:
+    fast = partial(for_profile, data="cifar10-jpeg", profile="fast")
+    narrow = [make_run(fast(model)) for model in ("wrn-28-1", "swrn-28-1", "swrn-28-1-1")]
+    wide = [make_run(fast(model)) for model in ("wrn-28-10", "swrn-28-10")]
+    shorter = [make_run(fast(model, epochs=3)) for model in ("wrn-28-1", "swrn-28-1")]
+    single = [make_run(fast("wrn-28-2"))]
+    toys = [make_run(digits(model)) for model in ("wrn-28-1", "swrn-28-1")]
+    assert sets([*narrow, *shorter, *single, *toys, *wide]) == [wide, narrow]
+    assert sets([*single, *toys]) == [single], "a result before a demonstration"
+    assert sets([*wide, *toys], among=[toys[0].path]) == [toys], "what was trained just now"
 
 
 def test_the_better_profile_wins_among_sets_of_as_many_models(make_run: Make) -> None:
