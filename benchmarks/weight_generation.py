@@ -2,7 +2,8 @@
 
 Two plain ways: the sum over weighted templates as the paper writes it, ``(T * a).sum(0)``, and a
 matrix product for each layer. A call makes the weights of a group of L layers of C -> C 3x3
-convolutions from k templates, and the gradients of templates and coefficients.
+convolutions from k templates, and the gradients of templates and coefficients. On a GPU each way
+is replayed as a CUDA graph, as training replays its steps.
 
 The floor counts every tensor once in each pass that needs it: forward reads T and writes W,
 backward reads T and dL/dW and writes dL/dT.
@@ -14,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from benchmark import Benchmark, arguments
+from timing import replayed
 from torch import Tensor
 
 from softshare.sharing.bank import TemplateBank
@@ -51,21 +53,22 @@ def compare(bench: Benchmark, L: int, k: int, C: int) -> None:
     bank.fused = fused_on(bench.device)
     T.requires_grad_(), A.requires_grad_()
     own, leaves = [bank.templates, bank.coefficients], [T, A]
-    seconds = bench.time(
-        {
-            "sum": lambda: step(lambda: by_sum(T, A), leaves, ends),
-            "product": lambda: step(lambda: by_product(T, A), leaves, ends),
-            "ours": lambda: step(bank.weights, own, ends),
-        }
-    )
+    ways = {
+        "sum": lambda: step(lambda: by_sum(T, A), leaves, ends),
+        "product": lambda: step(lambda: by_product(T, A), leaves, ends),
+        "ours": lambda: step(bank.weights, own, ends),
+    }
+    seconds = bench.time({name: replayed(work, bench.device) for name, work in ways.items()})
     torch.testing.assert_close(bank.templates.grad.view_as(T), T.grad, atol=1e-3, rtol=1e-3)
     n = T[0].numel()
+    ours = "A @ T in one pass over memory" if bank.fused else "one product A @ T"
+    how = ", as a graph" if bench.device.type == "cuda" else ""
     for way, meaning in WAYS.items():
         bench.record(
             f"L{L}-k{k}-C{C}-{way}",
             seconds[way],
             seconds["ours"],
-            ways=(meaning, "A @ T in one pass over memory" if bank.fused else "one product A @ T"),
+            ways=(meaning + how, ours + how),
             settings={"L": L, "k": k, "C": C},
             flops=3 * 2 * L * k * n,
             moved=4 * n * (3 * k + 2 * L),

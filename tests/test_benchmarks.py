@@ -139,6 +139,16 @@ def test_no_round_begins_when_the_time_is_over_but_one_is_made(part: Any) -> Non
     assert len(found["it"]) == 1
 
 
+def test_work_that_is_replayed_is_done_again(part: Any) -> None:
+    gpu = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    number = torch.zeros((), device=gpu)
+    again = part("timing").replayed(lambda: number.add_(1), gpu)
+    before = number.item()
+    for times in (1, 2, 3):
+        again()
+        assert number.item() == before + times
+
+
 @pytest.mark.parametrize("values", [[3.0], [1.0, 2.0], [4.0, 1.0, 3.0, 2.0, 9.0]])
 def test_quartiles_are_numpys(part: Any, values: list[float]) -> None:
     expected = np.quantile(values, [0.25, 0.75])

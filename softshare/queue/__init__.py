@@ -16,6 +16,7 @@ from softshare.recipe import Recipe
 from softshare.records import Run
 
 _HALF_BUSY = 0.5  # below this a large run joins small ones, rather than wait for the last of them
+_LARGE = 0.5  # part of a device from which a run is not slowed by the small ones beside it
 
 
 @dataclass
@@ -119,7 +120,7 @@ class Queue:
 
     def _slowdown(self, job: Job) -> float:
         """By the runs that are on the device already, where there is room for several."""
-        if not self.place.shared or self.estimator.share(job.recipe) > _HALF_BUSY:
+        if not self.place.shared or self.estimator.share(job.recipe) > _LARGE:
             return 1.0
         return self.estimator.slowdown(len(self.workers) + 1)
 

@@ -70,19 +70,14 @@ def line(target: str, runs: Sequence[Run], again: Sequence[str] = ()) -> Text:
 
 
 def table(runs: Sequence[Run]) -> pd.DataFrame:
-    """A row for each run: record, profile, data, device, precision, duration, commit, date."""
+    """A row for each run; its record's path names model, data, profile, settings and seed."""
     import pandas as pd
 
-    columns = (
-        *("record", "profile", "data", "seed", "epochs", "device", "precision", "minutes"),
-        *("commit", "date"),
-    )
+    of_training = ("epochs", "device", "precision", "minutes", "commit", "date")
+    columns = ("record below data/runs", *of_training)
     rows = [
         (
-            f"data/runs/{run.path}",
-            run.profile,
-            run.data["name"],
-            run.seed,
+            run.path,
             epochs(run.recipe),
             made_on(run.origin),
             run.origin["precision"],

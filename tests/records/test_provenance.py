@@ -123,10 +123,7 @@ def test_the_table_has_a_row_for_each_run(make_run: Callable[..., Run]) -> None:
         provenance.table([run, run]).to_numpy().tolist()
         == [
             [
-                f"data/runs/{run.path}",
-                "fast",
-                "shortest-paths",
-                3,
+                "shortest-paths/fast/scnn+epochs=2/seed3-" + run.path.rpartition("-")[2],
                 "5 × 2",
                 "A CPU, 2 threads",
                 "float32",
