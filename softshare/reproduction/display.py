@@ -7,7 +7,7 @@ from typing import Any
 
 from softshare.wording import p_value
 
-_WHOLE = ("network", "row", "table", "paper")
+_WHOLE = ("network", "row", "table", "paper", "model", "shared", "against", "n", "here")
 """Columns of short names and numbers, whose cells are not broken over lines."""
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from softshare.paper.file import read
 from softshare.paper.matching import data_set, kind, place
+from softshare.recipe import PROFILES
 from softshare.records import Run
 from softshare.records.naming import label
 from softshare.results.comparable import setting
@@ -32,7 +33,8 @@ def contrasts(runs: Sequence[Run], table: str) -> pd.DataFrame:
         table: ``table1`` to ``table4``.
 
     Returns:
-        A row a pair: `n`, runs of the one and the other; `ours`, the difference of our mean
+        A row a pair, the best profile first, then the widest networks, then the longest training:
+        `n`, runs of the one and the other; `ours`, the difference of our mean
         errors, negative where the shared one errs less, its `uncertainty`, its `p` and what is
         seen `here`, by `softshare.results.difference`; `pair in the paper`, the rows of one width
         that they are or stand in for, with a mark where the second is quoted, and `paper`, the
@@ -48,11 +50,16 @@ def contrasts(runs: Sequence[Run], table: str) -> pd.DataFrame:
     for run in runs:
         sets.setdefault(setting(run), {}).setdefault(label(run), []).append(run)
     lines = []
-    for models in sets.values():
+    for models in sorted(sets.values(), key=_rank):
         for name, shared in models.items():
             twins = [twin for twin in _twins(name) if twin in models]
             lines += [_contrast(table, name, shared, twin, models[twin]) for twin in twins]
     return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def _rank(models: dict[str, list[Run]]) -> tuple[int, int, int]:
+    run = next(iter(models.values()))[0]
+    return PROFILES.index(run.profile), -kind(run.recipe.model)[1], -run.recipe.total_epochs
 
 
 def _twins(name: str) -> list[str]:

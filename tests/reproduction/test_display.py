@@ -35,8 +35,8 @@ def test_a_frame_stands_above_its_line_without_its_index(shown: list[Any]) -> No
 
 
 def test_names_are_not_broken_over_lines(shown: list[Any]) -> None:
-    show(pd.DataFrame({"n": [3], "network": ["SWRN 28-10-2"]}))
-    show(pd.DataFrame({"n": [3]}))
+    show(pd.DataFrame({"epochs": [3], "network": ["SWRN 28-10-2"]}))
+    show(pd.DataFrame({"epochs": [3]}))
     named, plain = (frame.to_html() for frame in shown)
     assert "td.col1 {\n  white-space: nowrap;\n}" in named
     assert "nowrap" not in plain
