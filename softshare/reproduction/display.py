@@ -7,7 +7,7 @@ from typing import Any
 
 from softshare.wording import p_value
 
-_WHOLE = ("network", "row", "table", "paper", "model", "shared", "against", "n", "here")
+_WHOLE = ("network", "row", "table", "paper", "shared", "against")
 """Columns of short names and numbers, whose cells are not broken over lines."""
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
-    *("shared", "against", "trained on", "profile", "epochs", "n", "ours", "uncertainty"),
+    *("shared", "against", "trained on", "profile", "epochs", "n", "ours", "s.e."),
     *("p", "here", "pair in the paper", "paper"),
 )
 
@@ -35,7 +35,7 @@ def contrasts(runs: Sequence[Run], table: str) -> pd.DataFrame:
     Returns:
         A row a pair, the best profile first, then the widest networks, then the longest training:
         `n`, runs of the one and the other; `ours`, the difference of our mean
-        errors, negative where the shared one errs less, its `uncertainty`, its `p` and what is
+        errors, negative where the shared one errs less, its `s.e.`, its `p` and what is
         seen `here`, by `softshare.results.difference`; `pair in the paper`, the rows of one width
         that they are or stand in for, with a mark where the second is quoted, and `paper`, the
         difference of the errors printed there.
@@ -84,7 +84,7 @@ def _contrast(
         "epochs": shared[0].recipe.total_epochs,
         "n": f"{len(shared)} and {len(others)}",
         "ours": apart.points,
-        "uncertainty": apart.error,
+        "s.e.": apart.error,
         "p": apart.p,
         "here": apart.seen,
         "pair in the paper": pair,

@@ -137,7 +137,7 @@ def _verdict(claim: Claim, less: int, more: int) -> str:
 
 def _pair(row: Any) -> str:
     return (
-        f"{row['shared']} against {row['against']}: {row['ours']:+.2f} ± {row['uncertainty']:.2f} "
+        f"{row['shared']} against {row['against']}: {row['ours']:+.2f} ± {row['s.e.']:.2f} "
         f"points, {row['here']} (p {p_value(row['p'])}; {row['trained on']}, "
         f"{row['epochs']} epochs, profile {row['profile']}, n = {row['n']})"
     )
@@ -154,7 +154,7 @@ def _needed(row: Any) -> str:
     printed = round(row["paper"], 2)
     if min(counts) < 2 or row["here"] != "not told apart" or not printed:
         return ""
-    spread = row["uncertainty"] / math.sqrt(sum(1 / n for n in counts))
+    spread = row["s.e."] / math.sqrt(sum(1 / n for n in counts))
     return (
         f" To tell as much apart in {100 * SURE:g} % of all repetitions, at a spread of "
         f"{spread:.2f} points over seeds, takes {seeds_needed(printed, spread)} of each."

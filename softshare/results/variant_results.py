@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     *("variant", "trained on", "profile", "epochs", "n", "error", "spread"),
-    *("difference", "uncertainty", "here", "the paper", "verdict", "start", "end"),
+    *("difference", "s.e.", "here", "the paper", "verdict", "start", "end"),
 )
 _COMPARABLE = ("cifar10", "cifar100")
 
@@ -29,7 +29,7 @@ def results(runs: Sequence[Run]) -> pd.DataFrame:
 
     Returns:
         `error`, mean over `n` seeds, in per cent, and `spread`, their standard deviation;
-        `difference` from the reference, its `uncertainty` and what is seen `here`, by
+        `difference` from the reference, its `s.e.` and what is seen `here`, by
         `softshare.results.difference`; what `the paper` says, and the `verdict` on it, for its
         own schedule on CIFAR alone; `start` and `end`, the mean of :math:`\|\alpha_i\|^2`, by
         `softshare.results.rates`.
@@ -94,7 +94,7 @@ def _line(name: str, groups: dict[str, list[Run]]) -> dict[str, Any]:
         "error": statistics.fmean(errors),
         "spread": statistics.stdev(errors) if len(errors) > 1 else math.nan,
         "difference": math.nan,
-        "uncertainty": math.nan,
+        "s.e.": math.nan,
         "here": "",
         "the paper": said,
         "verdict": "not comparable" if said else "",
@@ -103,7 +103,7 @@ def _line(name: str, groups: dict[str, list[Run]]) -> dict[str, Any]:
     }
     if reference and name != REFERENCE:
         apart = difference(runs, reference)
-        line |= {"difference": apart.points, "uncertainty": apart.error, "here": apart.seen}
+        line |= {"difference": apart.points, "s.e.": apart.error, "here": apart.seen}
         if said and is_the_papers(first):
             line["verdict"] = judged(said, apart.seen)
     return line

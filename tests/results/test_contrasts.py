@@ -33,7 +33,7 @@ def test_differences_and_their_uncertainty_by_hand(make_run: Make) -> None:
     assert [line["n"] for line in table] == ["2 and 3", "1 and 3", "1 and 2"]
     assert [line["ours"] for line in table] == [pytest.approx(d) for d in (-2.5, 9.0, 11.5)]
     both, *single = table
-    assert both["uncertainty"] == pytest.approx(math.sqrt(1 / 3 + 0.5 / 2))  # of their seeds
+    assert both["s.e."] == pytest.approx(math.sqrt(1 / 3 + 0.5 / 2))  # of their seeds
     assert both["p"] == pytest.approx(
         ttest_ind(errors["swrn-28-1"], errors["wrn-28-1"], equal_var=False).pvalue
     )
@@ -44,7 +44,7 @@ def test_differences_and_their_uncertainty_by_hand(make_run: Make) -> None:
         strict=True,
     ):
         images = torch.distributions.Binomial(400, torch.tensor(pair)).variance / 4**2
-        assert line["uncertainty"] == pytest.approx(math.sqrt(images.sum() + seeds), rel=1e-5)
+        assert line["s.e."] == pytest.approx(math.sqrt(images.sum() + seeds), rel=1e-5)
     assert [line["here"] for line in table] == ["better", "worse", "worse"]
     assert [line["paper"] for line in table] == [
         pytest.approx(18.78 - 19.25),

@@ -165,7 +165,7 @@ def test_a_pair_has_its_sign_and_all_that_qualifies_it(make_run: Make) -> None:
     found = contrasts(runs, "table1").iloc[0]
     gain, more, against_full = table_sentences(runs, "table1")[5:]
     assert gain == (
-        f"SWRN 28-1 against WRN 28-1: -1.50 ± {found['uncertainty']:.2f} points, not told apart "
+        f"SWRN 28-1 against WRN 28-1: -1.50 ± {found['s.e.']:.2f} points, not told apart "
         f"(p = {found['p']:.2g}; cifar10, 30 epochs, profile fast, n = 1 and 2). The paper has "
         "-0.26 for SWRN 28-10 against WRN 28-10 (quoted) on cifar10."
     )

@@ -111,7 +111,7 @@ def test_errors_differences_and_their_uncertainty_by_hand(make_run: Make) -> Non
     assert found["spread"] == pytest.approx(statistics.stdev(ERRORS["uniform"]))
     assert found["difference"] == pytest.approx(4.9)
     seeds = (0.1**2 + 0.2**2) / 3
-    assert found["uncertainty"] == pytest.approx(math.sqrt(seeds))
+    assert found["s.e."] == pytest.approx(math.sqrt(seeds))
     assert math.isnan(line(runs, REFERENCE)["difference"])
     single = [run for run in runs if run.seed == 0]
     assert difference(single[:1], single[1:2]).error == pytest.approx(
