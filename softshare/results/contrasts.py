@@ -34,11 +34,11 @@ def contrasts(runs: Sequence[Run], table: str) -> pd.DataFrame:
 
     Returns:
         A row a pair, the best profile first, then the widest networks, then the longest training:
-        `n`, runs of the one and the other; `ours`, the difference of our mean
-        errors, negative where the shared one errs less, its `s.e.`, its `p` and what is
-        seen `here`, by `softshare.results.difference`; `pair in the paper`, the rows of one width
-        that they are or stand in for, with a mark where the second is quoted, and `paper`, the
-        difference of the errors printed there.
+        `n`, runs of the one and the other; `ours`, the difference of our mean errors, negative
+        where the shared one errs less, its `s.e.`, its `p` and what is seen `here`, by
+        `softshare.results.difference`; `pair in the paper`, the rows of one width that they are or
+        stand in for, with a mark where the second is quoted, and `paper`, the difference of the
+        errors printed there.
 
     Example:
         >>> contrasts([], "table1").empty

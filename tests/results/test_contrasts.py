@@ -56,6 +56,21 @@ def test_differences_and_their_uncertainty_by_hand(make_run: Make) -> None:
     }
 
 
+def test_the_widest_and_longest_trained_pairs_stand_first(make_run: Make) -> None:
+    runs = [
+        make_run(for_profile(f"{kind}-28-{width}", "cifar10", profile, epochs=epochs))
+        for profile in ("smoke", "fast")
+        for width, epochs in ((1, 3), (10, 3), (1, 5))
+        for kind in ("swrn", "wrn")
+    ]
+    table = contrasts(runs, "table1").to_dict("records")
+    assert [(line["profile"], line["shared"], line["epochs"]) for line in table] == [
+        (profile, name, epochs)
+        for profile in ("fast", "smoke")
+        for name, epochs in (("SWRN 28-10", 3), ("SWRN 28-1", 5), ("SWRN 28-1", 3))
+    ]
+
+
 @pytest.mark.parametrize(
     ("table", "shared", "plain", "settings", "pair", "paper"),
     [
