@@ -11,12 +11,10 @@ from softshare.queue.campaign import Job
 from softshare.queue.estimate import Estimate, Estimator
 from softshare.queue.narration import Narrator
 from softshare.queue.place import Place
+from softshare.queue.room import Room
 from softshare.queue.workers import Ending, Worker
 from softshare.recipe import Recipe
 from softshare.records import Run
-
-_HALF_BUSY = 0.5  # below this a large run joins small ones, rather than wait for the last of them
-_LARGE = 0.5  # part of a device from which a run is not slowed by the small ones beside it
 
 
 @dataclass
@@ -56,7 +54,8 @@ class Queue:
         self.stop_at, self.kill_at = deadline - reserve, deadline - reserve / 3
         self.reserve, self.leaving = reserve, False
         self.workers: list[Worker] = []
-        self.alone: set[Job] = set()
+        self.ready: Worker | None = None  # prepared on a GPU that is busy yet
+        self.room = Room(place, estimator)
         self.begun: dict[Recipe, int] = {}
         self.trained: set[Recipe] = set()  # of the networks that are to be tuned
         self.summary = Summary()
@@ -75,6 +74,7 @@ class Queue:
                 self._collect()
                 if self.leaving and not asked:
                     asked = True
+                    self._dismiss()
                     for worker in self.workers:
                         worker.ask()
                 if not self.leaving:
@@ -87,6 +87,7 @@ class Queue:
                 self.narrator.progress(self.workers, self.stop_at - time.monotonic())
                 wait([worker.pipe for worker in self.workers], timeout=0.5)
         finally:
+            self._dismiss()
             for worker in self.workers:
                 worker.close()
             self.narrator.close()
@@ -96,20 +97,41 @@ class Queue:
     def _start(self) -> None:
         """Starts the next runs for which there is time and room."""
         for job in list(self.waiting):
-            if len(self.workers) >= self.place.workers:
-                return
-            estimate = self._estimate(job.recipe).slowed(self._slowdown(job))
+            slowdown = self.room.slowdown(job.recipe, len(self.workers))
+            estimate = self._estimate(job.recipe).slowed(slowdown)
             if time.monotonic() + estimate.least > self.stop_at or self._held(job.recipe.base):
                 continue
-            if not self._room(job):
+            if not self.room.has(job.recipe, [worker.job.recipe for worker in self.workers]):
+                self._prepare(job, estimate)
                 return
             self.waiting.remove(job)
             if self.place.recorded(job.recipe):  # by another queue, meanwhile
                 continue
-            self.workers.append(self._worker(job, estimate))
-            for worker in self.workers:
-                worker.beside(len(self.workers))
-            self.narrator.started(self.workers[-1])
+            self._begin(job, estimate)
+
+    def _begin(self, job: Job, estimate: Estimate) -> None:
+        if self.ready and self.ready.job == job:
+            worker, self.ready = self.ready, None
+        else:
+            self._dismiss()
+            worker = self._worker(job, estimate)
+        self.workers.append(worker)
+        for each in self.workers:
+            each.beside(len(self.workers))
+        worker.go()
+        self.narrator.started(worker)
+
+    def _prepare(self, job: Job, estimate: Estimate) -> None:
+        """Has the next run load its data and build its network while the GPU is busy."""
+        runs = [job.recipe, *(worker.job.recipe for worker in self.workers)]
+        if self.place.shared and not self.ready and not self.room.lonely(runs):
+            self.ready = self._worker(job, estimate)
+
+    def _dismiss(self) -> None:
+        """Ends the run that was only prepared; nothing is lost by it."""
+        if self.ready:
+            self.ready.close()
+            self.ready = None
 
     def _estimate(self, recipe: Recipe) -> Estimate:
         """Of a run, and of the one that it tunes, where that has no record."""
@@ -117,12 +139,6 @@ class Queue:
             self.begun[recipe] = max(self.place.begun(recipe), 0)
         base = self._estimate(recipe.base) if recipe.tune and self._lacks(recipe.base) else None
         return self.estimator.estimate(recipe, self.begun[recipe], base)
-
-    def _slowdown(self, job: Job) -> float:
-        """By the runs that are on the device already, where there is room for several."""
-        if not self.place.shared or self.estimator.share(job.recipe) > _LARGE:
-            return 1.0
-        return self.estimator.slowdown(len(self.workers) + 1)
 
     def _lacks(self, base: Recipe) -> bool:
         """Whether there is no record; once found, it is not read again."""
@@ -138,15 +154,8 @@ class Queue:
         place = self.place
         return Worker(job, estimate, place.runs, place.device, place.threads, self.stop_at)
 
-    def _room(self, job: Job) -> bool:
-        if not self.place.shared or not self.workers:
-            return True
-        if job in self.alone or any(worker.job in self.alone for worker in self.workers):
-            return False
-        busy = sum(self.estimator.share(worker.job.recipe) for worker in self.workers)
-        return busy <= _HALF_BUSY or busy + self.estimator.share(job.recipe) <= 1
-
     def _collect(self) -> None:
+        self._hear_ready()
         for worker in list(self.workers):
             worker.hear()
             self.narrator.warned(worker)
@@ -156,8 +165,23 @@ class Queue:
                 worker.close()
                 self._note(worker, worker.ending)
 
+    def _hear_ready(self) -> None:
+        """Of a run that ended before it was its turn; out of time or memory, it waits again."""
+        if not (worker := self.ready):
+            return
+        worker.hear()
+        if ending := worker.ending:
+            self._dismiss()
+            if ending.kind == "memory":
+                self.room.alone.add(worker.job.recipe)
+            elif ending.kind != "stopped":
+                self.waiting.remove(worker.job)
+                self.narrator.warned(worker)
+                self._note(worker, ending)
+
     def _note(self, worker: Worker, ending: Ending) -> None:
         job, summary = worker.job, self.summary
+        crowded = worker.at_once > 1 or self.ready is not None
         self.narrator.ended(worker, ending)
         if ending.kind == "done":
             summary.done.append(ending.text)
@@ -166,8 +190,8 @@ class Queue:
             summary.stopped[job] = ending.text
         elif ending.kind == "busy":
             summary.busy.append(job)
-        elif ending.kind == "memory" and worker.at_once > 1 and job not in self.alone:
-            self.alone.add(job)  # once more, with the device to itself
+        elif ending.kind == "memory" and crowded and not self.room.lonely([job.recipe]):
+            self.room.alone.add(job.recipe)  # once more, with the device to itself
             self.waiting.insert(0, job)
         else:
             summary.failed[job] = ending.text

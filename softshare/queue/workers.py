@@ -23,6 +23,8 @@ from softshare.training import train
 from softshare.training.watch import Stopped, Watch
 from softshare.wording import error_line
 
+_LOOK = 0.5  # seconds after which a run that waits for its turn looks whether to leave
+
 
 @dataclass(frozen=True)
 class Ending:
@@ -39,7 +41,7 @@ class Ending:
 
 
 class Worker:
-    """One run on its way.
+    """One run on its way: it prepares all that it needs, and trains from `go` on.
 
     Args:
         job: what to train.
@@ -64,7 +66,7 @@ class Worker:
         self.ending: Ending | None = None
         self.warnings: list[str] = []
         self._most = CONTEXT.RawValue("i", 1)
-        self.pipe, far = CONTEXT.Pipe(duplex=False)
+        self.pipe, far = CONTEXT.Pipe()
         self.process = CONTEXT.Process(  # no daemon: it may have processes that decode for it
             target=_work, args=(job, runs, device, threads, deadline, far, self._most)
         )
@@ -79,6 +81,11 @@ class Worker:
     def beside(self, runs: int) -> None:
         """Tells the run how many there are on the device now."""
         self._most.value = max(self._most.value, runs)
+
+    def go(self) -> None:
+        """Lets the run train."""
+        with contextlib.suppress(OSError):  # it has left; `hear` finds out
+            self.pipe.send("go")
 
     def hear(self) -> None:
         """Takes in what the process has said so far; sets `ending` when it has left."""
@@ -112,11 +119,15 @@ class _Reporting(Watch):
 
     def __init__(self, deadline: float, pipe: Connection, most: Any) -> None:
         super().__init__(deadline)
-        self.pipe, self._most = pipe, most
+        self.pipe, self._most, self._may = pipe, most, False
 
     @property
     def at_once(self) -> int:
         return self._most.value
+
+    def begin(self) -> None:
+        while not self._may and not self.due():
+            self._may = self.pipe.poll(_LOOK)
 
     def say(self, *message: Any) -> None:
         with contextlib.suppress(OSError):

@@ -129,6 +129,8 @@ def _trained(
             storage.sweep(root / recipe.path)
         net = folded_start(recipe, root, lambda base: _trained(base, source, root, place, how))
         training = Training(recipe, task, place, saved, **how, net=net)
+        if how["watch"]:
+            how["watch"].begin()
         journal = training.journal
         if known is not None and journal.epochs < recipe.total_epochs and not lost(known):
             return known  # its checkpoint was not sound

@@ -37,6 +37,9 @@ class Watch:
         """Has the run leave at once; safe in a signal handler and from another thread."""
         self.asked = True
 
+    def begin(self) -> None:
+        """Returns when the run may begin to compute; all that it needs is loaded and built."""
+
     def due(self, seconds: float = 0.0) -> bool:
         """Whether something that takes so many seconds must not be begun."""
         return self.asked or time.monotonic() + seconds > self.deadline

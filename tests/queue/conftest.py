@@ -29,20 +29,25 @@ def _job(model: str, seed: int = 0, **settings: Any) -> Job:
 
 
 class _Pretended:
-    """A worker whose run ends as `endings` says the second time it is heard."""
+    """A worker whose run ends as `endings` says the second time it is heard at work."""
 
     endings: dict[Job, str] = {}  # noqa: RUF012
     log: list[tuple[str, Job]] = []  # noqa: RUF012
+    early = False  # whether those of `endings` end while they prepare
 
     def __init__(self, job: Job, estimate: Any, runs: Path, *rest: Any) -> None:
         self.job, self.estimate, self.runs = job, estimate, runs
         self.done, self.heard, self.ending, self.pipe = 0, 0, None, None
         self.most = self.at_once = 1  # as is so, and as the queue says
         self.warnings: list[str] = []
+        self.may_train = False
+        self.unwell = self.early and job in self.endings
         self.process = self
-        self.log.append(("start", job))
+        self.log.append(("prepare", job))
 
     def hear(self) -> None:
+        if not self.may_train and not self.unwell:
+            return
         self.heard += 1
         events = [event for event, _ in self.log]
         self.most = max(self.most, events.count("start") - events.count("end"))
@@ -60,8 +65,15 @@ class _Pretended:
     def beside(self, runs: int) -> None:
         self.at_once = max(self.at_once, runs)
 
+    def go(self) -> None:
+        self.may_train = True
+        self.log.append(("start", self.job))
+
+    def close(self) -> None:
+        if not self.ending:
+            self.log.append(("dismiss", self.job))
+
     def join(self, timeout: float = 0) -> None: ...
-    def close(self) -> None: ...
     def ask(self) -> None: ...
 
 
@@ -90,6 +102,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Summa
     monkeypatch.setattr(queue, "wait", lambda *_, **__: None)
     monkeypatch.setattr(_Pretended, "log", [])
     monkeypatch.setattr(_Pretended, "endings", {})
+    monkeypatch.setattr(_Pretended, "early", False)
 
     def work(
         jobs: list[Job], device: str = "cpu", workers: int = 2, budget: float = 1e9

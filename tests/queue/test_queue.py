@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,15 @@ import pytest
 import torch
 
 from softshare.models import build
-from softshare.queue import Summary, workers
+from softshare.queue import Queue, Summary, workers
 from softshare.queue.campaign import Job
+from softshare.queue.device_speed import Speed
+from softshare.queue.estimate import Estimate, Estimator
+from softshare.queue.narration import Narrator
 from softshare.queue.place import Place
 from softshare.recipe import for_profile
 from softshare.records import Run, weights
+from softshare.records.holding import checkpoint_of
 from softshare.training.watch import Watch
 
 SMALL, LARGE = "wrn-28-1", "wrn-28-10"
@@ -24,9 +30,13 @@ SMALL, LARGE = "wrn-28-1", "wrn-28-10"
 def at_once(pretended: Any) -> int:
     running, most = 0, 0
     for event, _ in pretended.log:
-        running += 1 if event == "start" else -1
+        running += {"start": 1, "end": -1}.get(event, 0)
         most = max(most, running)
     return most
+
+
+def started(pretended: Any) -> list[Job]:
+    return [which for event, which in pretended.log if event == "start"]
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
@@ -77,12 +87,104 @@ def test_so_do_all_that_run_out_of_memory_together(
 def test_what_runs_out_of_memory_alone_has_failed(
     job: Callable[..., Job], pretended: Any, work: Callable[..., Summary]
 ) -> None:
+    """At first the next run is there already, prepared; the second time nothing is."""
     pretended.endings = {job(LARGE): "memory"}
     summary = work([job(LARGE), job(LARGE, 1)], device="cuda", workers=8)
     assert summary.failed == {job(LARGE): "a reason"}
-    assert [which for event, which in pretended.log if event == "start"] == [
-        job(LARGE, s) for s in (0, 1)
+    assert started(pretended) == [job(LARGE, s) for s in (0, 0, 1)]
+    second = pretended.log.index(("dismiss", job(LARGE, 1)))
+    assert pretended.log[second + 1 :][:3] == [
+        (event, job(LARGE)) for event in ("prepare", "start", "end")
     ]
+
+
+def test_on_a_gpu_the_next_run_is_prepared_while_one_is_at_work(
+    job: Callable[..., Job], pretended: Any, work: Callable[..., Summary]
+) -> None:
+    one, two, three = jobs = [job(LARGE, seed) for seed in range(3)]
+    summary = work(jobs, device="cuda", workers=8)
+    assert pretended.log == [
+        *(("prepare", one), ("start", one), ("prepare", two)),
+        *(("end", one), ("start", two), ("prepare", three)),
+        *(("end", two), ("start", three), ("end", three)),
+    ]
+    assert len(summary.done) == 3 and not (summary.left or summary.failed)
+
+
+def test_on_a_cpu_nothing_is_prepared_beside_runs_that_need_its_cores(
+    job: Callable[..., Job], pretended: Any, work: Callable[..., Summary]
+) -> None:
+    work([job(LARGE, seed) for seed in range(3)], workers=1)
+    assert [event for event, _ in pretended.log] == ["prepare", "start", "end"] * 3
+
+
+def test_what_was_prepared_and_is_not_wanted_any_more_is_dismissed(
+    job: Callable[..., Job],
+    pretended: Any,
+    work: Callable[..., Summary],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another queue has recorded it meanwhile; what comes after it begins."""
+    one, two, three = jobs = [job(LARGE, seed) for seed in range(3)]
+    monkeypatch.setattr(
+        Place,
+        "recorded",
+        lambda place, recipe: recipe == two.recipe and ("end", one) in pretended.log,
+    )
+    summary = work(jobs, device="cuda", workers=8)
+    assert started(pretended) == [one, three]
+    assert ("dismiss", two) in pretended.log
+    assert sorted(summary.done) == sorted(each.recipe.path for each in (one, three))
+
+
+@pytest.mark.parametrize("kind", ["data", "busy", "failed"])
+def test_what_fails_while_it_is_prepared_has_failed(
+    job: Callable[..., Job], pretended: Any, work: Callable[..., Summary], kind: str
+) -> None:
+    one, two, three = jobs = [job(LARGE), job(LARGE, 1), job("scnn")]
+    pretended.endings, pretended.early = {two: kind}, True
+    summary = work(jobs, device="cuda", workers=8)
+    assert two not in started(pretended)
+    assert sorted(summary.done) == sorted(each.recipe.path for each in (one, three))
+    assert (summary.busy, list(summary.failed)) == (([two], []) if kind == "busy" else ([], [two]))
+
+
+@pytest.mark.parametrize("kind", ["memory", "stopped"])
+def test_what_lacks_memory_or_time_while_it_is_prepared_waits_for_its_turn(
+    job: Callable[..., Job], pretended: Any, work: Callable[..., Summary], kind: str
+) -> None:
+    one, two = jobs = [job(LARGE), job(LARGE, 1)]
+    pretended.endings, pretended.early = {two: kind}, True
+    summary = work(jobs, device="cuda", workers=8)
+    assert started(pretended)[:2] == jobs
+    assert summary.done[0] == one.recipe.path
+
+
+def test_a_run_trains_from_its_turn_on_and_leaves_nothing_if_that_never_comes(
+    tmp_path: Path,
+) -> None:
+    recipe = for_profile("wrn-10-1", profile="smoke", examples=32, batch_size=32, epochs=1)
+    runs, job = tmp_path / "runs", Job(recipe, (), "x")
+
+    def prepared() -> workers.Worker:
+        worker = workers.Worker(job, Estimate(1.0, 1), runs, "cpu", 1, time.monotonic() + 200)
+        while not checkpoint_of(recipe, runs).with_suffix(".lock").is_file():
+            time.sleep(0.1)
+        assert not wait([worker.pipe], timeout=3.0), "it has nothing to say before its turn"
+        return worker
+
+    dismissed = prepared()
+    dismissed.close()
+    assert not list(runs.rglob("*.json"))
+    checkpoint_of(recipe, runs).with_suffix(".lock").unlink()
+    worker = prepared()
+    worker.go()
+    while not worker.ending:
+        wait([worker.pipe], timeout=1.0)
+        worker.hear()
+    worker.close()
+    assert worker.ending == workers.Ending("done", recipe.path)
+    assert Run.load(runs / recipe.path).origin.get("runs_at_once", 1) == 1
 
 
 def test_a_run_of_which_not_an_epoch_fits_is_passed_over(
@@ -170,3 +272,40 @@ def test_a_gpu_takes_many_runs_at_once_only_where_their_kernels_overlap(
     assert (Place.here(gpu).workers, Place.here(gpu, 5).workers) == (2, 5)
     monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
     assert Place.here(gpu).workers == 8
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_real_runs_one_after_the_other_each_prepared_beside_the_one_before(
+    job: Callable[..., Job],
+    speed: Speed,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    leaves: bool,
+) -> None:
+    monkeypatch.setattr(Place, "shared", True)
+    size = {"examples": 32, "batch_size": 32, "epochs": 10_000 if leaves else 2}
+    jobs = [
+        Job(for_profile("wrn-10-1", profile="smoke", seed=seed, **size), (), "x")
+        for seed in range(3)
+    ]
+    place, estimator = Place("cpu", 1, 1, tmp_path / "runs"), Estimator(speed, [], "cpu")
+    deadline, seen = time.monotonic() + 200, []
+    queue = Queue(jobs, place, estimator, Narrator(quiet=True), deadline, 10.0)
+    prepare = queue._prepare
+
+    def watched(*arguments: Any) -> None:
+        prepare(*arguments)
+        if queue.ready and queue.ready.job not in seen:
+            seen.append(queue.ready.job)
+        if leaves and queue.workers[0].done:
+            queue.leave()
+
+    monkeypatch.setattr(queue, "_prepare", watched)
+    summary = queue.run()
+    assert not queue.ready and not summary.failed
+    if leaves:
+        assert list(summary.stopped) == jobs[:1] and summary.left == jobs[1:] and seen == jobs[1:2]
+    else:
+        assert summary.done == [each.recipe.path for each in jobs] and seen == jobs[1:]
+        for path in summary.done:
+            assert Run.load(tmp_path / "runs" / path).origin.get("runs_at_once", 1) == 1
