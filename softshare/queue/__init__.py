@@ -166,13 +166,13 @@ class Queue:
                 self._note(worker, worker.ending)
 
     def _hear_ready(self) -> None:
-        """Of a run that ended before it was its turn; out of time or memory, it waits again."""
+        """Of a run that ended before its turn; for lack of time or memory, it waits again."""
         if not (worker := self.ready):
             return
         worker.hear()
         if ending := worker.ending:
             self._dismiss()
-            if ending.kind == "memory":
+            if ending.kind in ("memory", "killed"):
                 self.room.alone.add(worker.job.recipe)
             elif ending.kind != "stopped":
                 self.waiting.remove(worker.job)

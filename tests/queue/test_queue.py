@@ -149,7 +149,7 @@ def test_what_fails_while_it_is_prepared_has_failed(
     assert (summary.busy, list(summary.failed)) == (([two], []) if kind == "busy" else ([], [two]))
 
 
-@pytest.mark.parametrize("kind", ["memory", "stopped"])
+@pytest.mark.parametrize("kind", ["memory", "killed", "stopped"])
 def test_what_lacks_memory_or_time_while_it_is_prepared_waits_for_its_turn(
     job: Callable[..., Job], pretended: Any, work: Callable[..., Summary], kind: str
 ) -> None:
