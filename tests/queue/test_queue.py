@@ -170,7 +170,7 @@ def test_a_run_trains_from_its_turn_on_and_leaves_nothing_if_that_never_comes(
         worker = workers.Worker(job, Estimate(1.0, 1), runs, "cpu", 1, time.monotonic() + 200)
         while not checkpoint_of(recipe, runs).with_suffix(".lock").is_file():
             time.sleep(0.1)
-        assert not wait([worker.pipe], timeout=3.0), "it has nothing to say before its turn"
+        assert not wait([worker.pipe], timeout=1.5), "it has nothing to say before its turn"
         return worker
 
     dismissed = prepared()

@@ -14,7 +14,7 @@ from softshare.records import Run
 from softshare.training import train
 from softshare.training.precision import precision_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fidelity")]  # trains what it compares once
 NARROW: dict[str, Any] = {"profile": "smoke", "epochs": 8, "batch_size": 64}
 SEEDS = range(3)
 
