@@ -9,7 +9,8 @@ from softshare.recipe import PROFILES
 from softshare.records import load_runs
 from softshare.reproduction.collection import reproduce
 from softshare.reproduction.status import numbers
-from softshare.results import curriculum_claims, table_claims
+from softshare.results import curriculum_claims, patterns, table_claims
+from softshare.results.foremost import foremost
 from softshare.wording import plural
 
 
@@ -32,7 +33,7 @@ def extent() -> list[str]:
 
 
 def conclusions() -> list[str]:
-    """What the records say so far of each claim of a table or of Figure 5, demonstrations apart.
+    """What the records say so far of each claim of a table, Figure 5 or 7, demonstrations apart.
 
     With what it takes to conclude it.
 
@@ -46,6 +47,9 @@ def conclusions() -> list[str]:
         told = table_claims.conclusions(pairs[pairs["profile"] != "smoke"], name)
         lines += [f"{paper.load()['tables'][name]['source']}. {line}" for line in told]
     lines.append(table_claims.RULE)
+    results = [run for run in foremost(load_runs()) if run.profile != "smoke"]
+    if found := patterns.chessboard_claim(results):
+        lines.append(f"{paper.fact('figures/figure7/title').source}. {found}")
     runs = [run for run in reproduce("figure5", train=False).best() if run.profile != "smoke"]
     source = paper.fact("figures/figure5/title").source
     return lines + [f"{source}. {line}" for line in curriculum_claims.sentences(runs)]

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from softshare import paper
+from softshare.paper.matching import kind, varied
+from softshare.recipe import PATHS
 from softshare.records import Run
-from softshare.records.naming import full_label
+from softshare.records.naming import full_label, length
 from softshare.results import drift
 from softshare.results.chessboard import chessboard, chessboard_chance
 from softshare.results.comparable import by_seed
@@ -88,6 +91,37 @@ def pattern_sentences(runs: Sequence[Run]) -> list[str]:
     if not lines:
         return ["No soft-shared network of this figure is recorded yet."]
     return [*lines, MEANING]
+
+
+def chessboard_claim(runs: Sequence[Run]) -> str:
+    """The claim of Figure 7 beside what these networks show; nothing without any.
+
+    The widest stand first. Left out are networks of shortest paths, which have other layers, those
+    whose coefficients were treated otherwise than the paper's, and those of a single template,
+    whose layers are all one.
+    """
+    shared = [run for run in runs if run.recipe.data != PATHS and not varied(run.recipe)]
+    shared = [run for run in shared if _templates(run) > 1 and _matrices([run])]
+    each = sorted(by_seed(shared), key=lambda seeds: -kind(seeds[0].recipe.model)[1])
+    if not each:
+        return ""
+    found = "; ".join(
+        f"{_pattern(seeds)} in {full_label(seeds[0])} ({seeds[0].data['name']}, "
+        f"{length(seeds[0].recipe)}, n = {len(seeds)})"
+        for seeds in each
+    )
+    printed = paper.fact("figures/figure7/period")
+    return (
+        f"The paper: layers i and i + {printed.value} tend to agree, a chessboard, in each of "
+        f"{paper.value('figures/figure7/seeds')} seeds of one network ({printed.source}). "
+        f"Ours: {found}. The number is how much more alike layers are an even number of steps "
+        "apart than an odd one; p says how often the same layers in random order show as much."
+    )
+
+
+def _templates(run: Run) -> int:
+    last = list(run.coefficients.values())[-1:]
+    return max((len(A[0]) for groups in last for A in groups.values()), default=0)
 
 
 def _alikeness(seeds: Sequence[Run]) -> str:

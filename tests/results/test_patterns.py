@@ -13,7 +13,12 @@ from softshare.recipe import for_profile
 from softshare.records import Run
 from softshare.results import drift
 from softshare.results.chessboard import chessboard, chessboard_chance
-from softshare.results.patterns import brightness, pattern_sentences, patterns
+from softshare.results.patterns import (
+    brightness,
+    chessboard_claim,
+    pattern_sentences,
+    patterns,
+)
 from softshare.sharing.similarity import chance_level, similarity
 
 ODD = (torch.arange(6)[:, None] + torch.arange(6)).remainder(2).float()
@@ -130,3 +135,24 @@ def test_a_pattern_and_its_opposite_are_told_from_none(
     alpha = {g: A.tolist() for g in first.coefficients[last]}
     run = replace(first, coefficients=first.coefficients | {last: alpha})
     assert f"; {verdict}" in pattern_sentences([run])[0]
+
+
+def test_the_claim_of_figure_7_names_each_network_that_could_show_it(
+    soft_run: Callable[..., Run], make_run: Callable[..., Run]
+) -> None:
+    groups = dict.fromkeys(("stage1", "stage2", "stage3"), (6, 6, 2))
+    narrow, wide = soft_run("swrn-28-1", groups), soft_run("swrn-28-10", groups)
+    seeds = [replace(narrow, recipe=replace(narrow.recipe, seed=seed)) for seed in range(2)]
+    others = [
+        make_run(for_profile("wrn-28-1")),
+        soft_run("swrn-28-1-1", dict.fromkeys(groups, (6, 1, 1))),
+        soft_run("scnn", {"body": (20, 20, 2)}),
+        replace(narrow, recipe=replace(narrow.recipe, init="normal")),
+    ]
+    assert chessboard_claim(others) == chessboard_claim([]) == ""
+    claim = chessboard_claim([*others, *seeds, wide])
+    assert "layers i and i + 2 tend to agree, a chessboard, in each of 5 seeds" in claim
+    first, second = claim.partition(" Ours: ")[2].partition(". The number")[0].split("; ")
+    assert first.startswith("a chessboard beyond chance (+")
+    assert first.endswith(" in SWRN 28-10 (cifar10, 4 epochs, n = 1)")
+    assert second.endswith(", p < 0.0001) in SWRN 28-1 (cifar10, 4 epochs, n = 2)")
