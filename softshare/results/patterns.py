@@ -114,8 +114,9 @@ def chessboard_claim(runs: Sequence[Run]) -> str:
     return (
         f"The paper: layers i and i + {printed.value} tend to agree, a chessboard, in each of "
         f"{paper.value('figures/figure7/seeds')} seeds of one network ({printed.source}). "
-        f"Ours: {found}. The number is how much more alike layers are an even number of steps "
-        "apart than an odd one; p says how often the same layers in random order show as much."
+        f"Ours, in networks of images: {found}. The number is how much more alike layers are an "
+        "even number of steps apart than an odd one; p says how often the same layers in random "
+        "order show as much."
     )
 
 

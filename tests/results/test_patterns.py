@@ -152,7 +152,9 @@ def test_the_claim_of_figure_7_names_each_network_that_could_show_it(
     assert chessboard_claim(others) == chessboard_claim([]) == ""
     claim = chessboard_claim([*others, *seeds, wide])
     assert "layers i and i + 2 tend to agree, a chessboard, in each of 5 seeds" in claim
-    first, second = claim.partition(" Ours: ")[2].partition(". The number")[0].split("; ")
+    first, second = (
+        claim.partition(" in networks of images: ")[2].partition(". The number")[0].split("; ")
+    )
     assert first.startswith("a chessboard beyond chance (+")
     assert first.endswith(" in SWRN 28-10 (cifar10, 4 epochs, n = 1)")
     assert second.endswith(", p < 0.0001) in SWRN 28-1 (cifar10, 4 epochs, n = 2)")
