@@ -131,12 +131,9 @@ class Reproduction:
         """Numbers of these LSMs, by `softshare.results.patterns.patterns`."""
         return patterns.patterns(self.best(), epochs)
 
-    def settling(self, runs: Sequence[Run] | None = None) -> pd.DataFrame:
-        """When the LSMs of the best runs, or of these, became those of the end.
-
-        By `softshare.results.settling.table`.
-        """
-        return settling.table(self.best() if runs is None else runs)
+    def settling(self) -> pd.DataFrame:
+        """When these LSMs became those of the end, by `softshare.results.settling.table`."""
+        return settling.table(self.best())
 
     def explore(self) -> None:
         """Shows the explorer of each network that `softshare.reproduction.showcase` picks."""
