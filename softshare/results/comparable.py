@@ -30,10 +30,10 @@ def alike(runs: Sequence[Run], among: Sequence[str] = ()) -> list[Run]:
         >>> alike([])
         []
     """
-    sets: dict[Any, list[Run]] = {}
+    found: dict[Any, list[Run]] = {}
     for run in runs:
-        sets.setdefault(setting(run), []).append(run)
-    touched = [s for s in sets.values() if not among or any(run.path in among for run in s)]
+        found.setdefault(setting(run), []).append(run)
+    touched = [s for s in found.values() if not among or any(run.path in among for run in s)]
     return max(
         touched,
         key=lambda s: (
