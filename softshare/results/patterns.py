@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 MEANING = (
     "*By drift*: had the coefficients of each layer moved as far in a random direction; its p says "
     "how often layers then come out as alike. The chessboard is how much more alike layers are an "
-    "even number of steps apart; its p says how often the same layers in random order show as much."
+    "even number of steps apart; its p says how often the same layers in random order show as much, "
+    f"one way or the other, and up to {LEVEL} is beyond chance."
 )
 COLUMNS = ("network", "seed", "epoch", "group", "mean", "chance", "drift", "chessboard", "p")
 
@@ -116,7 +117,7 @@ def chessboard_claim(runs: Sequence[Run]) -> str:
         f"{paper.value('figures/figure7/seeds')} seeds of one network ({printed.source}). "
         f"Ours, in networks of images: {found}. The number is how much more alike layers are an "
         "even number of steps apart than an odd one; p says how often the same layers in random "
-        "order show as much."
+        f"order show as much, one way or the other, and up to {LEVEL} is beyond chance."
     )
 
 
@@ -142,9 +143,10 @@ def _alikeness(seeds: Sequence[Run]) -> str:
 def _pattern(seeds: Sequence[Run]) -> str:
     """Whether there is a chessboard, or its opposite: layers an odd number of steps apart alike."""
     S = _matrices(seeds)
-    p, opposite = chessboard_chance(*S), chessboard_chance(*(-one for one in S))
-    found = "a chessboard" if p < opposite else "the opposite of a chessboard"
-    verdict = f"{found} beyond chance" if min(p, opposite) <= LEVEL / 2 else "no chessboard to see"
+    there, opposite = chessboard_chance(*S), chessboard_chance(*(-one for one in S))
+    p = min(1.0, 2 * min(there, opposite))
+    found = "a chessboard" if there < opposite else "the opposite of a chessboard"
+    verdict = f"{found} beyond chance" if p <= LEVEL else "no chessboard to see"
     return f"{verdict} ({sum(map(chessboard, S)) / len(S):+.2f}, p {p_value(p)})"
 
 

@@ -57,8 +57,8 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
         records: of one benchmark, as `softshare.results.speed.load` returns them.
 
     Returns:
-        A frame of words. The ratio is followed by the range of the middle half of the rounds; the
-        device has a column where there are several.
+        A frame of words. The ratio is followed by the range of the middle half of the rounds, if
+        there was more than one; the device has a column where there are several.
 
     Example:
         >>> table([]).empty
@@ -120,6 +120,7 @@ def _row(record: Record) -> dict[str, Any]:
     per, medians, floor = record["per"], record["medians"], record["floor"]
     price, images = record["benchmark"] in PRICES, per == "image"
     low, high = sorted(1 / r for r in record["spread"]) if price else record["spread"]
+    spread = " " + whole(f"({three(low)} to {three(high)})") if record["repeats"] > 1 else ""
     each = "images/s" if images else _a(per)
     row = {
         "case": label(record),
@@ -127,9 +128,7 @@ def _row(record: Record) -> dict[str, Any]:
         "plain way": record["ways"]["plain"],
         f"plain, {each}": _time(medians["plain"], images),
         f"ours, {each}": _time(medians["ours"], images),
-        "times as long" if price else "times as fast": (
-            f"{three(ours(record))} " + whole(f"({three(low)} to {three(high)})")
-        ),
+        "times as long" if price else "times as fast": three(ours(record)) + spread,
         "rounds": str(record["repeats"]),
     }
     if floor["seconds"]:

@@ -22,9 +22,11 @@ def test_the_showcase_is_the_best_of_each_task(
     plain = make_run(for_profile("wrn-28-1", epochs=1))
     quick = replace(run, recipe=replace(run.recipe, profile="smoke"))
     bare = replace(run, folded=[])
-    wide = soft_run("swrn-28-2", {f"stage{i}": (6, 6, 2) for i in (1, 2, 3)})
+    full = soft_run("swrn-28-1", {f"stage{i}": (6, 6, 2) for i in (1, 2, 3)})
+    wide = soft_run("swrn-28-2-2", {f"stage{i}": (6, 2, 2) for i in (1, 2, 3)})
     tuned = replace(run, coefficients={}, folded=[])  # folded already
     assert showcase([plain, one, quick, bare, run, scnn, regular]) == [run, regular]
-    assert showcase([run, wide]) == [wide]
+    assert showcase([run, full]) == [full]
+    assert showcase([run, full, wide]) == [wide]
     assert showcase([plain, one]) == [one]
     assert showcase([plain, tuned]) == []

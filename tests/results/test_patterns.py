@@ -116,10 +116,10 @@ def test_seeds_are_set_beside_drift_together(soft_run: Callable[..., Run]) -> No
 @pytest.mark.parametrize(
     ("A", "verdict"),
     [
-        (torch.eye(6)[[0, 1, 0, 1, 0, 1]], "a chessboard beyond chance (+1.00, p = 0.001)"),
+        (torch.eye(6)[[0, 1, 0, 1, 0, 1]], "a chessboard beyond chance (+1.00, p = 0.002)"),
         (
             torch.linalg.cholesky(torch.eye(6) + 0.3 * ODD),
-            "the opposite of a chessboard beyond chance (-0.30, p = 1)",
+            "the opposite of a chessboard beyond chance (-0.30, p = 0.002)",
         ),
         (torch.eye(6)[[0, 0, 0, 1, 1, 1]], "no chessboard to see ("),
         (torch.eye(6)[[0, 0, 0, 0, 0, 0]], "no chessboard to see (+0.00, p = 1)"),

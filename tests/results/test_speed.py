@@ -111,6 +111,11 @@ def test_what_is_no_image_is_a_duration() -> None:
     assert "share of the matrix rate" not in row
 
 
+def test_a_single_round_has_no_spread() -> None:
+    (row,) = rows([record(repeats=1, spread=[3.0, 3.0])])
+    assert (row["times as fast"], row["rounds"]) == ("3", "1")
+
+
 def test_a_price_is_read_the_other_way_round() -> None:
     price = record("price_of_sharing", ratio=1 / 1.04, spread=[1 / 1.06, 1 / 1.02], per="step")
     price["expected"] = 1 / 1.07
