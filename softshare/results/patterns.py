@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 MEANING = (
     "*By drift*: had the coefficients of each layer moved as far in a random direction; its p says "
     "how often layers then come out as alike. The chessboard is how much more alike layers are an "
-    "even number of steps apart; its p says how often the same layers in random order show as much, "
-    f"one way or the other, and up to {LEVEL} is beyond chance."
+    "even number of steps apart; its p says how often the same layers in random order show as "
+    f"much, one way or the other, and up to {LEVEL} is beyond chance."
 )
 COLUMNS = ("network", "seed", "epoch", "group", "mean", "chance", "drift", "chessboard", "p")
 

@@ -59,7 +59,7 @@ def conclusions(pairs: pd.DataFrame, table: str, where: str = "Here") -> list[st
     """A sentence for each claim of a table: what our pairs nearest the paper's say of it.
 
     Those at the best profile, of these the longest trained up to the paper's schedule, of these
-    the paper's own or else the widest, on any data set.
+    the paper's own or else the widest, on any data set. What other widths say stands behind it.
 
     Args:
         pairs: rows of `softshare.results.contrasts.contrasts`.
@@ -105,6 +105,8 @@ def table_sentences(runs: Sequence[Run], table: str) -> list[str]:
 
 
 def _found(claim: Claim, pairs: pd.DataFrame) -> str:
+    import pandas as pd
+
     chosen = [
         _shape(shared)[1] == claim.templates and other.partition(" ")[0] == claim.family
         for shared, other in zip(pairs["shared"], pairs["against"], strict=True)
@@ -112,11 +114,21 @@ def _found(claim: Claim, pairs: pd.DataFrame) -> str:
     found = pairs[chosen]
     if found.empty:
         return "no such pair has been trained alike yet."
-    merits = [_merit(row) for _, row in found.iterrows()]
-    found = found[[merit == max(merits) for merit in merits]]
+    widths = pd.Series([_shape(shared)[0] for shared in found["shared"]], found.index)
+    found = _nearest(found)
     less, more = (int((found["here"] == word).sum()) for word in ("better", "worse"))
-    told = "; ".join(_pair(row) for _, row in found.iterrows())
-    return f"**{_verdict(claim, less, more)}**: {told}."
+    lines = [f"**{_verdict(claim, less, more)}**: {_pairs(found)}."]
+    rest = widths[~widths.isin(widths[found.index])]
+    if len(rest):
+        each = [_nearest(pairs.loc[same.index]) for _, same in rest.groupby(rest)]
+        lines.append(f"At other widths: {_pairs(pd.concat(each[::-1]))}.")
+    return " ".join(lines)
+
+
+def _nearest(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The pairs that `_merit` sets above all others."""
+    merits = [_merit(row) for _, row in pairs.iterrows()]
+    return pairs[[merit == max(merits) for merit in merits]]
 
 
 def _merit(row: Any) -> tuple[int, int, bool, int]:
@@ -133,6 +145,10 @@ def _verdict(claim: Claim, less: int, more: int) -> str:
     if claim.gain:
         return "it does" if less else "the opposite is seen" if more else "it is undecided"
     return "a loss is seen" if more else "a gain is seen" if less else "no loss is seen or excluded"
+
+
+def _pairs(pairs: pd.DataFrame) -> str:
+    return "; ".join(_pair(row) for _, row in pairs.iterrows())
 
 
 def _pair(row: Any) -> str:

@@ -101,8 +101,12 @@ def test_the_pairs_nearest_the_papers_conclude(many: Callable[..., Run]) -> None
         (pair(1, 11.0, "paper", epochs=300), "it does", "SWRN 28-10 against WRN 28-10: -1.00"),
     ):
         runs += added
-        gain = table_sentences(runs, "table1")[0]
+        gain, _, others = table_sentences(runs, "table1")[0].partition(" At other widths: ")
         assert f"Here **{verdict}**: " in gain and words in gain and gain.count("against") == 1
+    shown = [pair.partition(":")[0] for pair in others.split("; ")[::2]]  # brackets have one too
+    narrow = "SWRN 28-1 against WRN 28-1"
+    assert shown == ["SWRN 28-2 against WRN 28-2", narrow, narrow]
+    assert others.count("profile paper") == 2 and "200 epochs" in others and "300 epochs" in others
 
 
 def test_pairs_of_the_papers_own_conclude_at_every_width(many: Callable[..., Run]) -> None:
@@ -112,8 +116,9 @@ def test_pairs_of_the_papers_own_conclude_at_every_width(many: Callable[..., Run
         for width, error in ((10, 5.0), (14, 4.0), (1, 14.0))
         for k in ("", "-2")
     ]
-    (claim, *_) = table_sentences(runs, "table2")
+    claim, _, others = table_sentences(runs, "table2")[0].partition(" At other widths: ")
     assert claim.count(" against SWRN 28-") == 2 and "28-10-2*" in claim and "28-14-2*" in claim
+    assert others.startswith("SWRN 28-1-2* against SWRN 28-1*: +0.00 ")
 
 
 def test_five_seeds_of_the_papers_own_numbers_bear_the_paper_out(make_run: Make) -> None:
