@@ -36,6 +36,11 @@ def queue_parser(adding: Any) -> argparse.ArgumentParser:
     )
     what = parser.add_argument_group("what")
     what.add_argument("--budget", type=duration, metavar="TIME", help="such as 90s, 25m, 1h30m")
+    what.add_argument(
+        "--whole",
+        action="store_true",
+        help="begin only what can be over by then, foldings too: for machines given back after it",
+    )
     what.add_argument("--dry-run", action="store_true", help="show the plan and its minutes here")
     what.add_argument("--profile", choices=PROFILES, help="only runs of this profile")
     what.add_argument(

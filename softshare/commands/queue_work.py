@@ -67,7 +67,7 @@ def work(arguments: argparse.Namespace) -> int:
         )
         reserve = min(_RESERVE, arguments.budget / 10)
         deadline = start + arguments.budget
-        queue = Queue(missing, place, estimator, narrator, deadline, reserve)
+        queue = Queue(missing, place, estimator, narrator, deadline, reserve, arguments.whole)
         with _signals(queue) as received:
             summary = queue.run()
         asked = received[0] if received else 0

@@ -38,6 +38,8 @@ class Queue:
         narrator: is told what happens.
         deadline: by which all must be over, on the clock of ``time.monotonic()``.
         reserve: seconds before that at which runs begin to leave.
+        whole: whether to begin only what can be ended in time, foldings included: for machines
+            that do not keep a checkpoint for the next call.
     """
 
     def __init__(
@@ -48,11 +50,12 @@ class Queue:
         narrator: Narrator,
         deadline: float,
         reserve: float,
+        whole: bool = False,
     ) -> None:
         self.waiting, self.place, self.estimator = list(jobs), place, estimator
         self.narrator = narrator
         self.stop_at, self.kill_at = deadline - reserve, deadline - reserve / 3
-        self.reserve, self.leaving = reserve, False
+        self.reserve, self.whole, self.leaving = reserve, whole, False
         self.workers: list[Worker] = []
         self.ready: Worker | None = None  # prepared on a GPU that is busy yet
         self.room = Room(place, estimator)
@@ -99,7 +102,8 @@ class Queue:
         for job in list(self.waiting):
             slowdown = self.room.slowdown(job.recipe, len(self.workers))
             estimate = self._estimate(job.recipe).slowed(slowdown)
-            if time.monotonic() + estimate.least > self.stop_at or self._held(job.recipe.base):
+            needed = estimate.seconds if self.whole else estimate.least
+            if time.monotonic() + needed > self.stop_at or self._held(job.recipe.base):
                 continue
             if not self.room.has(job.recipe, [worker.job.recipe for worker in self.workers]):
                 self._prepare(job, estimate)

@@ -105,11 +105,15 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Summa
     monkeypatch.setattr(_Pretended, "early", False)
 
     def work(
-        jobs: list[Job], device: str = "cpu", workers: int = 2, budget: float = 1e9
+        jobs: list[Job],
+        device: str = "cpu",
+        workers: int = 2,
+        budget: float = 1e9,
+        whole: bool = False,
     ) -> Summary:
         place = Place(device, workers, 1, tmp_path / "runs")
         deadline = time.monotonic() + budget
         estimator = Estimator(_SPEED, [], "cpu")
-        return Queue(jobs, place, estimator, Narrator(quiet=True), deadline, 1.0).run()
+        return Queue(jobs, place, estimator, Narrator(quiet=True), deadline, 1.0, whole).run()
 
     return work

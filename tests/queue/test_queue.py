@@ -196,6 +196,26 @@ def test_a_run_of_which_not_an_epoch_fits_is_passed_over(
     assert summary.left == [large]
 
 
+def test_a_run_whose_end_does_not_fit_is_passed_over_where_asked_to(
+    job: Callable[..., Job], work: Callable[..., Summary], speed: Speed
+) -> None:
+    """Also for want of the time in which its foldings are measured."""
+    long, short = job("swrn-28-10"), job(SMALL)
+    estimate = Estimator(speed, [], "cpu").estimate(long.recipe)
+    assert estimate.least < estimate.seconds - estimate.folding < estimate.seconds
+    budget = estimate.seconds - estimate.folding / 2
+    assert work([long, short], budget=budget, whole=True).done == [short.recipe.path]
+    assert work([long], budget=estimate.seconds + 10, whole=True).done == [long.recipe.path]
+
+
+def test_otherwise_it_is_begun(
+    job: Callable[..., Job], work: Callable[..., Summary], speed: Speed
+) -> None:
+    long = job("swrn-28-10")
+    estimate = Estimator(speed, [], "cpu").estimate(long.recipe)
+    assert work([long], budget=estimate.least + 10).done == [long.recipe.path]
+
+
 def test_failures_are_noted_and_the_rest_goes_on(
     job: Callable[..., Job], pretended: Any, work: Callable[..., Summary]
 ) -> None:

@@ -16,6 +16,7 @@ from softshare.commands import queue_work
 from softshare.commands.queue import duration
 from softshare.queue.campaign import Job
 from softshare.queue.device_speed import Speed
+from softshare.queue.estimate import Estimator
 from softshare.queue.narration import name
 from softshare.recipe import for_profile
 from softshare.records import Run, origin
@@ -168,6 +169,20 @@ def test_without_a_budget_nothing_is_trained(
     assert "--budget says how long it may take" in capsys.readouterr().err
     assert main([*quick, "--budget", "1m", "--only", "table9"]) == 1
     assert "The plan has runs for table1; got 'table9'" in capsys.readouterr().err
+
+
+def test_whole_leaves_what_would_not_be_over_in_time(
+    quick: list[str], speed: Speed, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(plan.read_text().replace("epochs = 2,", "epochs = 100_000,"))
+    recipe = for_profile("wrn-16-1", profile="smoke", epochs=100_000, examples=64)
+    estimate = Estimator(speed, [], "cpu").estimate(recipe)
+    budget = f"{(estimate.least + estimate.seconds) / 2:.0f}s"
+    assert main([*quick, "--budget", budget, "--whole"]) == 0
+    assert "of the rest 0 trained" in capsys.readouterr().out
+    assert main([*quick, "--budget", budget]) == 0
+    assert "of the rest 2 trained" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
