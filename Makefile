@@ -11,6 +11,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .PHONY: book test lint env clean
 .DELETE_ON_ERROR:
 
+# Threads that wait sleep: beside other work on the machine, spinning ones cost most of the time.
+book: export OMP_WAIT_POLICY = PASSIVE
 book: $(READY)
 	rm -rf book/_build/html book/_build/.doctrees  # warnings of unchanged pages are not repeated
 	$(BIN)/jupyter-book build book/ -W -n --keep-going

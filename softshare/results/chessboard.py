@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -112,6 +113,7 @@ def _number(L: int) -> int:
     return math.comb(L - 1, L // 2) if L % 2 == 0 else math.comb(L, L // 2)
 
 
+@cache
 def _splits(L: int) -> Tensor:
     """All of them, as in `_sides`, ``(number, L)``; where sides are equal, layer 0 is on one."""
     fixed = 1 - L % 2

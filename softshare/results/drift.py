@@ -61,7 +61,7 @@ def drifted(start: Tensor, end: Tensor, draws: int = DRAWS, seed: int = 0) -> Te
     u = torch.randn(draws, *start.shape, generator=generator, dtype=torch.double)
     u = u - (u * unit).sum(2, keepdim=True) * unit
     moved = along + sideways * F.normalize(u, dim=2)  # (draws, L, k)
-    return torch.stack([similarity(A) for A in moved])
+    return similarity(moved)
 
 
 def matrices(run: Run, epoch: int | None = None) -> dict[str, Tensor]:

@@ -19,17 +19,17 @@ ZERO = 1e-12
 
 
 def similarity(coefficients: Tensor) -> Tensor:
-    r"""The layer similarity matrix of one group (Section 3.2).
+    r"""The layer similarity matrix of one group, or of each of many (Section 3.2).
 
     .. math:: S_{ij} = \frac{|\langle \alpha_i, \alpha_j \rangle|}
                             {\lVert \alpha_i \rVert \, \lVert \alpha_j \rVert}
 
     Args:
-        coefficients: A, ``(L, k)``.
+        coefficients: A, ``(..., L, k)``.
 
     Returns:
-        S, ``(L, L)``, float32 in [0, 1]; a layer whose coefficients are zero is like no other, not
-        even itself, and below a norm of `ZERO` similarity falls to that in proportion.
+        S, ``(..., L, L)``, float32 in [0, 1]; a layer whose coefficients are zero is like no other,
+        not even itself, and below a norm of `ZERO` similarity falls to that in proportion.
 
     Example:
         >>> similarity(torch.tensor([[1.0, 0.0], [-2.0, 0.0], [1.0, 1.0]]))
@@ -38,8 +38,8 @@ def similarity(coefficients: Tensor) -> Tensor:
                 [0.7071, 0.7071, 1.0000]])
     """
     with torch.autocast(coefficients.device.type, enabled=False):
-        unit = F.normalize(coefficients.float(), dim=1, eps=ZERO)  # (L, k)
-        return (unit @ unit.T).abs().clamp(max=1.0)
+        unit = F.normalize(coefficients.float(), dim=-1, eps=ZERO)  # (..., L, k)
+        return (unit @ unit.mT).abs().clamp(max=1.0)
 
 
 def lsm(net: nn.Module) -> dict[str, Tensor]:

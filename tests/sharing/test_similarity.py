@@ -71,6 +71,12 @@ def test_similarity_ignores_sign_and_size(A, data):
     torch.testing.assert_close(*S, atol=1e-5, rtol=0)
 
 
+def test_similarities_of_many_groups_at_once_are_those_of_each():
+    A = torch.randn(3, 2, 6, 4)
+    each = torch.stack([similarity(a) for a in A.flatten(0, 1)]).view(3, 2, 6, 6)
+    torch.testing.assert_close(similarity(A), each, atol=1e-6, rtol=0)
+
+
 def test_similarity_is_that_of_rotated_templates():
     A = torch.randn(6, 4)
     Q = torch.linalg.qr(torch.randn(4, 4)).Q
