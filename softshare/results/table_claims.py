@@ -105,8 +105,6 @@ def table_sentences(runs: Sequence[Run], table: str) -> list[str]:
 
 
 def _found(claim: Claim, pairs: pd.DataFrame) -> str:
-    import pandas as pd
-
     chosen = [
         _shape(shared)[1] == claim.templates and other.partition(" ")[0] == claim.family
         for shared, other in zip(pairs["shared"], pairs["against"], strict=True)
@@ -114,15 +112,13 @@ def _found(claim: Claim, pairs: pd.DataFrame) -> str:
     found = pairs[chosen]
     if found.empty:
         return "no such pair has been trained alike yet."
-    widths = pd.Series([_shape(shared)[0] for shared in found["shared"]], found.index)
-    found = _nearest(found)
-    less, more = (int((found["here"] == word).sum()) for word in ("better", "worse"))
-    lines = [f"**{_verdict(claim, less, more)}**: {_pairs(found)}."]
-    rest = widths[~widths.isin(widths[found.index])]
-    if len(rest):
-        each = [_nearest(pairs.loc[same.index]) for _, same in rest.groupby(rest)]
-        lines.append(f"At other widths: {_pairs(pd.concat(each[::-1]))}.")
-    return " ".join(lines)
+    width = found["shared"].map(lambda shared: _shape(shared)[0])
+    nearest = _nearest(found)
+    less, more = (int((nearest["here"] == word).sum()) for word in ("better", "worse"))
+    rest = found[~width.isin(width[nearest.index])]
+    others = [_pairs(_nearest(same)) for _, same in rest.groupby(-width)]  # the widest first
+    text = f"**{_verdict(claim, less, more)}**: {_pairs(nearest)}."
+    return f"{text} At other widths: {'; '.join(others)}." if others else text
 
 
 def _nearest(pairs: pd.DataFrame) -> pd.DataFrame:
