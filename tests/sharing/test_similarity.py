@@ -152,7 +152,7 @@ def test_subtracting_the_penalty_ties_the_layers():
         (-ss.recurrence_penalty(net)).backward()
         optimizer.step()
     after = ss.recurrence_penalty(net).item()
-    assert before < 24
+    assert before < after - 0.5
     assert after == pytest.approx(25, abs=0.05)  # L^2: all alike
 
 
