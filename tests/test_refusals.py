@@ -95,6 +95,16 @@ REFUSED = {
     ),
     "dtypes": (spread, {"groups": [["0", "2"]]}, "dtype.*torch.float32 and '2' has torch.float64"),
     "devices": (spread, {"groups": [["0", "3"]]}, "agree in device.*cpu and '3' has meta"),
+    "unlike": (
+        lambda: nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4, dtype=torch.float64)),
+        {},
+        r"none that are free.* 0, 1 are of one shape, but differ in dtype\.$",
+    ),
+    "one frozen": (
+        lambda: nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4).requires_grad_(False)),
+        {},
+        r"none that are free.* 0, 1 are of one shape, but differ in requires_grad\.$",
+    ),
     "half frozen": (frozen, {"groups": [["0", "2"]]}, "agree in requires_grad.*True.*False"),
     "shared": (half_shared, {"groups": [["1", "2"]]}, r"'1' is shared already; unshare\(\)"),
     "shared weight": (half_shared, {"groups": [["0.weight", "2"]]}, "'0.weight' is shared already"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -137,4 +138,23 @@ def obstacles(net: nn.Module) -> str:
         said += f" The weights of {listed(unreal)} are no real numbers."
     if lazy:
         said += f" {listed(lazy)} have no shape yet: run an example through the model first."
+    free = {p: m for p, m in layers if held[p] is not None and p not in {*lazy, *unreal}}
+    return said + _unlike(free)
+
+
+def _unlike(layers: Mapping[str, Any]) -> str:
+    """Which layers have weights of equal shape that are otherwise unlike, and in what."""
+    alike: dict[tuple, list[str]] = {}
+    for path, module in layers.items():
+        alike.setdefault((type(module), module.weight.shape), []).append(path)
+    said = ""
+    for paths in alike.values():
+        weights = [layers[path].weight for path in paths]
+        apart = [
+            what
+            for what in ("requires_grad", "dtype", "device")
+            if len({getattr(weight, what) for weight in weights}) > 1
+        ]
+        if apart:
+            said += f" {listed(paths)} are of one shape, but differ in {listed(apart)}."
     return said
