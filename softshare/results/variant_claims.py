@@ -18,7 +18,8 @@ from softshare.wording import plural
 def variant_sentences(runs: Sequence[Run]) -> list[str]:
     """What the setting with most variants says of the paper's words and the control, then others.
 
-    Of settings with as many variants, demonstrations come last, and longer trainings first.
+    Demonstrations come after every other setting with a variant to tell of; of settings with as
+    many variants, longer trainings come first.
     """
     sets = [groups for groups in by_variant(runs) if REFERENCE in groups]
     if not sets:
@@ -42,9 +43,10 @@ def variant_sentences(runs: Sequence[Run]) -> list[str]:
     return lines
 
 
-def _merit(groups: dict[str, list[Run]]) -> tuple[int, bool, int]:
+def _merit(groups: dict[str, list[Run]]) -> tuple[bool, int, bool, int]:
     first = groups[REFERENCE][0]
-    return len(groups), first.profile != "smoke", first.recipe.total_epochs
+    real, tells = first.profile != "smoke", bool(set(groups) - {PLAIN, REFERENCE})
+    return real and tells, len(groups), real, first.recipe.total_epochs
 
 
 def _control(groups: dict[str, list[Run]]) -> list[str]:
@@ -58,7 +60,7 @@ def _control(groups: dict[str, list[Run]]) -> list[str]:
             f"{_against(groups, 'unit', PLAIN)}. Matched against free: "
             f"{_against(groups, 'unit', REFERENCE)}."
         )
-    if {PLAIN, "fixed"} <= set(groups):
+    if _turned(groups):
         lines.append(_rounding(groups["fixed"], groups[PLAIN]))
     others = [runs for name, runs in groups.items() if name != REFERENCE]
     told = [difference(runs, free).seen for runs in others]
@@ -85,8 +87,8 @@ def _rounding(fixed: Sequence[Run], plain: Sequence[Run]) -> str:
     size = math.sqrt(statistics.fmean(d * d for d in apart))
     return (
         f"{text}: seed by seed by {', '.join(f'{d:+.2f}' for d in apart)} points, {size:.2f} in "
-        "the root mean square. That is the measure of every other difference here: single runs "
-        f"less apart, or means of {len(apart)} less than {size / math.sqrt(len(apart)):.2f} "
+        "the root mean square. That is the measure of every other difference among these: single "
+        f"runs less apart, or means of {len(apart)} less than {size / math.sqrt(len(apart)):.2f} "
         "apart, say nothing."
     )
 
@@ -94,10 +96,17 @@ def _rounding(fixed: Sequence[Run], plain: Sequence[Run]) -> str:
 def _elsewhere(groups: dict[str, list[Run]]) -> str:
     told = "; ".join(f"{n} {_against(groups, n, REFERENCE)}" for n in groups if n != REFERENCE)
     free = groups[REFERENCE]
+    rounding = f" {_rounding(groups['fixed'], groups[PLAIN])}" if _turned(groups) else ""
     return (
-        f"Elsewhere ({_where(free[0])}), against the orthogonal start at {_error(free)}: {told}. "
-        f"Its coefficients bring {_growth(free)}."
+        f"Elsewhere ({label(free[0])}, {_where(free[0])}), against the orthogonal start at "
+        f"{_error(free)}: {told}. "
+        f"Its coefficients bring {_growth(free)}.{rounding}"
     )
+
+
+def _turned(groups: dict[str, list[Run]]) -> bool:
+    """Whether the plain network is there, and beside it the same in other coordinates."""
+    return {PLAIN, "fixed"} <= set(groups)
 
 
 def _growth(runs: Sequence[Run]) -> str:
