@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["Text", "bullets", "error_line", "listed", "p_value", "plural", "span", "thousands"]
+__all__ = [
+    "Text",
+    "bullets",
+    "error_line",
+    "listed",
+    "p_value",
+    "plural",
+    "seeded",
+    "span",
+    "thousands",
+]
 
 _SHOWN = 8
 _LEAST = 1e-4  # of a p that is told
@@ -43,6 +53,16 @@ def plural(count: int, thing: str) -> str:
         ('1 run', '2 runs')
     """
     return f"{count} {thing}" + ("" if count == 1 else "s")
+
+
+def seeded(seeds: Sequence[int]) -> str:
+    """Which seed, or how many, a sentence speaks of.
+
+    Example:
+        >>> seeded([4]), seeded([0, 1, 2])
+        ('seed 4', '3 seeds')
+    """
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds"
 
 
 def thousands(count: int) -> str:

@@ -14,6 +14,7 @@ from softshare.results import drift
 from softshare.results.comparable import by_seed
 from softshare.results.folding_results import AGAIN, chance_of, cost
 from softshare.results.printed_foldings import STAGE, Claim, Folded, claims, depth, folded
+from softshare.wording import seeded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +76,7 @@ def _sentence(runs: Sequence[Run], claim: Claim) -> str:
     run, n = runs[0], len(runs)
     layers, level = depth(run), chance_of(run)
     states = [folded(run, claim) for run in runs]
-    many = f"seed {run.seed}" if n == 1 else f"{n} seeds"
+    many = seeded([run.seed for run in runs])
     text = f"{label(run)} ({_trained(run)}, {many}), folded {claim.how}: "
     if not any(state.tied for state in states):
         return f"{text}no two layers are that alike (chance level {level:.2f})."

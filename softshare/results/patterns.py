@@ -19,7 +19,7 @@ from softshare.results.chessboard import chessboard, chessboard_chance
 from softshare.results.comparable import by_seed
 from softshare.results.difference import LEVEL
 from softshare.sharing.similarity import chance_level
-from softshare.wording import p_value
+from softshare.wording import p_value, seeded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,10 +53,11 @@ def patterns(runs: Sequence[Run], epochs: Sequence[int] | None = None) -> pd.Dat
         epochs: of which epochs, as far as they were kept. Default: the last.
 
     Returns:
-        A row for each run, epoch and group of three or more layers: `mean`, by `brightness`,
-        beside `chance`, by `softshare.chance_level`, and `drift`, the same mean for layers that
-        moved as far in random directions, by `softshare.results.drift`; `chessboard` and, in `p`,
-        how often a random order of the layers shows as much.
+        A row for each run, epoch and group of three or more layers and several templates, as
+        layers of a single one are all alike: `mean`, by `brightness`, beside `chance`, by
+        `softshare.chance_level`, and `drift`, the same mean for layers that moved as far in
+        random directions, by `softshare.results.drift`; `chessboard` and, in `p`, how often a
+        random order of the layers shows as much.
 
     Example:
         >>> patterns([]).empty
@@ -69,13 +70,12 @@ def patterns(runs: Sequence[Run], epochs: Sequence[int] | None = None) -> pd.Dat
         kept = [int(epoch) for epoch in run.coefficients]
         for epoch in [kept[-1]] if epochs is None else [e for e in epochs if e in kept]:
             moved = drift.matrices(run, epoch)
-            for group, S in run.lsm(epoch).items():
-                if len(S) > 2:
-                    k = len(run.coefficients[str(epoch)][group][0])
-                    found = chessboard(S), chessboard_chance(S)
-                    drawn = brightness(moved[group].mean(0)) if group in moved else math.nan
-                    means = brightness(S), chance_level(len(S), k, run.recipe.init), drawn
-                    lines.append((full_label(run), run.seed, epoch, group, *means, *found))
+            for group, A in _telling(run, epoch).items():
+                S = run.lsm(epoch)[group]
+                found = chessboard(S), chessboard_chance(S)
+                drawn = brightness(moved[group].mean(0)) if group in moved else math.nan
+                means = brightness(S), chance_level(len(A), len(A[0]), run.recipe.init), drawn
+                lines.append((full_label(run), run.seed, epoch, group, *means, *found))
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
@@ -86,23 +86,22 @@ def pattern_sentences(runs: Sequence[Run]) -> list[str]:
     """
     lines = []
     for seeds in by_seed(run for run in runs if _matrices([run])):
-        which = f"seed {seeds[0].seed}" if len(seeds) == 1 else f"{len(seeds)} seeds"
+        which = seeded([run.seed for run in seeds])
         name = f"{full_label(seeds[0])} ({seeds[0].data['name']}, {which})"
         lines.append(f"{name}: {_alikeness(seeds)}; {_pattern(seeds)}.")
     if not lines:
-        return ["No soft-shared network of this figure is recorded yet."]
+        return ["No soft-shared network of several templates is recorded yet."]
     return [*lines, MEANING]
 
 
 def chessboard_claim(runs: Sequence[Run]) -> str:
     """The claim of Figure 7 beside what these networks show; nothing without any.
 
-    The widest stand first. Left out are networks of shortest paths, which have other layers, those
-    whose coefficients were treated otherwise than the paper's, and those of a single template,
-    whose layers are all one.
+    The widest stand first. Left out are networks of shortest paths, which have other layers, and
+    those whose coefficients were treated otherwise than the paper's.
     """
     shared = [run for run in runs if run.recipe.data != PATHS and not varied(run.recipe)]
-    shared = [run for run in shared if _templates(run) > 1 and _matrices([run])]
+    shared = [run for run in shared if _matrices([run])]
     each = sorted(by_seed(shared), key=lambda seeds: -kind(seeds[0].recipe.model)[1])
     if not each:
         return ""
@@ -121,18 +120,18 @@ def chessboard_claim(runs: Sequence[Run]) -> str:
     )
 
 
-def _templates(run: Run) -> int:
-    last = list(run.coefficients.values())[-1:]
-    return max((len(A[0]) for groups in last for A in groups.values()), default=0)
-
-
 def _alikeness(seeds: Sequence[Run]) -> str:
     """The mean similarity, before training and after, and beside it that under drift."""
     mean = torch.tensor([brightness(S) for S in _matrices(seeds)]).mean().item()
-    last = [A for run in seeds for A in list(run.coefficients.values())[-1].values() if len(A) > 2]
+    last = [A for run in seeds for A in _telling(run).values()]
     levels = [chance_level(len(A), len(A[0]), seeds[0].recipe.init) for A in last]
     text = f"similarity {mean:.2f} in the mean, {sum(levels) / len(levels):.2f} before training"
-    moved = [_brightnesses(S) for r in seeds for S in drift.matrices(r).values() if S.shape[1] > 2]
+    moved = [
+        _brightnesses(S)
+        for run in seeds
+        for group, S in drift.matrices(run).items()
+        if group in _telling(run)
+    ]
     if len(moved) < len(last):
         return text  # a start was not kept
     drawn = torch.stack(moved).mean(0)  # (draws,)
@@ -157,6 +156,13 @@ def _brightnesses(S: Tensor) -> Tensor:
 
 
 def _matrices(runs: Sequence[Run]) -> list[Tensor]:
-    """Those of the last epoch, of groups of three or more layers."""
-    shared = (run for run in runs if run.coefficients)
-    return [S for run in shared for S in run.lsm().values() if len(S) > 2]
+    """Those of the last epoch, of groups that can tell something."""
+    return [run.lsm()[group] for run in runs for group in _telling(run)]
+
+
+def _telling(run: Run, epoch: int | None = None) -> dict[str, list[list[float]]]:
+    """Coefficients, by default the last, of groups of 3 or more layers and several templates."""
+    if not run.coefficients:
+        return {}
+    kept = run.coefficients[str(epoch) if epoch is not None else list(run.coefficients)[-1]]
+    return {group: A for group, A in kept.items() if len(A) > 2 and len(A[0]) > 1}

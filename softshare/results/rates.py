@@ -10,6 +10,8 @@ from torch import Tensor
 
 from softshare.records import Run
 from softshare.records.naming import full_label
+from softshare.results.comparable import by_seed
+from softshare.wording import seeded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,11 +76,23 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def sentences(runs: Sequence[Run]) -> list[str]:
-    """How each run's own rate changed from the start to the last epoch, group by group."""
+    """How each network's own rate changed from the start to the last epoch, group by group.
+
+    The mean over its seeds; of several, the least and the greatest at the end in brackets.
+    """
     lines = []
-    for (_, network, data, seed), rows in table(runs).groupby(list(COLUMNS[:4]), sort=False):
+    for seeds in by_seed(run for run in runs if run.coefficients):
+        rows = table(seeds)
         first, last = rows["epoch"].min(), rows["epoch"].max()
-        own = rows.pivot(index="group", columns="epoch", values="own")
-        grown = "; ".join(f"{g} {own[first][g]:.2f} to {own[last][g]:.2f}" for g in own.index)
-        lines.append(f"{network} ({data}, seed {seed}), epoch {first} to {last}: {grown}.")
+        own = rows.groupby(["group", "epoch"], sort=False)["own"]
+        mean, least, most = own.mean(), own.min(), own.max()
+        grown = [
+            f"{group} {mean[group, first]:.2f} to {mean[group, last]:.2f}"
+            + (f" ({least[group, last]:.2f} to {most[group, last]:.2f})" if len(seeds) > 1 else "")
+            for group in rows["group"].unique()
+        ]
+        about = f"{seeds[0].data['name']}, {seeded([run.seed for run in seeds])}"
+        lines.append(
+            f"{full_label(seeds[0])} ({about}), epoch {first} to {last}: {'; '.join(grown)}."
+        )
     return lines or ["No soft-shared network is recorded yet."]

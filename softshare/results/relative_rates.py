@@ -15,6 +15,7 @@ from softshare.records import Run
 from softshare.records.naming import full_label
 from softshare.records.weights import companions
 from softshare.sharing import banks, unshare
+from softshare.wording import seeded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,15 +94,16 @@ def _alone(recipe: Recipe) -> bool:
 
 
 def sentences(runs: Sequence[Run]) -> list[str]:
-    """For each such network the means over layers."""
+    """For each such network the means over layers and seeds."""
     lines = []
-    found = table(runs).groupby(list(COLUMNS[:4]), sort=False)
-    for (network, data, epochs, seed), rows in found:
+    for (network, data, epochs), rows in table(runs).groupby(list(COLUMNS[:3]), sort=False):
         least, most, mean = (getattr(rows["relative"], of)() for of in ("min", "max", "mean"))
+        seeds, layers = list(rows["seed"].unique()), rows["layer"].nunique()
+        each = f" of {seeded(seeds)} each" if len(seeds) > 1 else ""
         lines.append(
-            f"{network} ({data}, {epochs} epochs, seed {seed}): a layer's own rate is "
+            f"{network} ({data}, {epochs} epochs, {seeded(seeds)}): a layer's own rate is "
             f"{rows['own'].mean():.2f} in the mean, its weight {rows['size'].mean():.2f} times as "
             f"large as without sharing, and its rate for its size {mean:.2f} times that without "
-            f"sharing ({least:.2f} to {most:.2f} over {len(rows)} layers)."
+            f"sharing ({least:.2f} to {most:.2f} over {layers} layers{each})."
         )
     return lines or ["No soft-shared network and its plain twin have their weights kept yet."]

@@ -42,7 +42,8 @@ def test_the_table_has_a_row_for_each_kept_epoch_and_group(make_run: Callable[..
     torch.manual_seed(0)
     alpha = {stage: torch.randn(10, 8).tolist() for stage in ("stage1", "stage2")}
     shared = make_run(for_profile("swrn-40-1-8", "digits", "smoke"), alpha=alpha)
-    shared.coefficients["1"] = {"stage1": torch.randn(10, 8).tolist(), "pair": [[1.0], [1.0]]}
+    groups = {"stage1": torch.randn(10, 8).tolist(), "pair": [[1.0, 0.0], [0.0, 1.0]]}
+    shared.coefficients["1"] = groups | {"of one template": [[1.0], [2.0], [3.0]]}
     plain = make_run(for_profile("wrn-28-1", "digits", "smoke"))
     table = patterns([plain, shared], [1, 10, 999])
     assert list(zip(table["epoch"], table["group"], strict=True)) == [

@@ -65,9 +65,15 @@ def test_the_table_tells_runs_epochs_and_groups_apart(runs: list[Run]) -> None:
     assert found["record"].nunique() == 3
     assert list(found["own"]) == pytest.approx(3 * [1, (4 + 10) / 2])
     assert list(found["others"]) == pytest.approx(3 * [0, 6])
-    said = sentences(runs)
-    assert len(said) == 3
-    assert "seed 1), epoch 0 to 5: g 1.00 to 7.00." in said[1]
+
+
+def test_sentences_tell_the_mean_over_seeds_and_their_range(runs: list[Run]) -> None:
+    said = sentences([*runs[1:], *runs[:1]])
+    assert len(said) == 2
+    assert said[0].startswith("SWRN 28-1 (digits, 2 seeds), epoch 0 to 5: g 1.00 to 7.00 (7.00 to")
+    assert said[1].endswith("(shortest-paths, seed 0), epoch 0 to 5: g 1.00 to 7.00.")
+    runs[1] = replace(runs[1], coefficients=runs[1].coefficients | {"5": {"g": [[1.0], [1.0]]}})
+    assert "g 1.00 to 4.00 (1.00 to 7.00)." in sentences(runs)[0]
     assert sentences(runs[3:]) == ["No soft-shared network is recorded yet."]
 
 

@@ -93,6 +93,10 @@ def test_only_networks_with_a_plain_twin_trained_alike_are_set_beside_it(pair: l
     assert (found["relative"] * found["size"] ** 2).to_list() == pytest.approx(found["own"])
     (line,) = sentences(pair)
     assert line.startswith("SWRN 16-1 (digits, ") and f"over {len(found)} layers" in line
+    seeds = [keep(replace(r, recipe=replace(r.recipe, seed=2)), r.network()) for r in pair]
+    assert sentences([*pair, *seeds]) == [
+        line.replace("seed 0", "2 seeds").replace("layers)", "layers of 2 seeds each)")
+    ], "weights alike have means alike"
     shared, plain = pair
     for other in ({"seed": 1}, {"epochs": 3}, {"optimizer": "adam"}):
         assert table([shared, replace(plain, recipe=replace(plain.recipe, **other))]).empty
