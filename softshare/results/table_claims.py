@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,8 @@ from softshare.recipe import PROFILES
 from softshare.records import Run
 from softshare.results.contrasts import contrasts
 from softshare.results.difference import BY_CHANCE, LEVEL
-from softshare.results.power import SURE, seeds_needed
-from softshare.wording import p_value, plural
+from softshare.results.pair_words import all_in_words, beside_the_paper, in_words, seeds
+from softshare.wording import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +58,8 @@ def conclusions(pairs: pd.DataFrame, table: str, where: str = "Here") -> list[st
     """A sentence for each claim of a table: what our pairs nearest the paper's say of it.
 
     Those at the best profile, of these the longest trained up to the paper's schedule, of these
-    the paper's own or else the widest, on any data set. What other widths say stands behind it.
+    the paper's own or else the widest, on any data set. Behind it stands what other widths say,
+    and what the same networks say that were trained otherwise, with more seeds.
 
     Args:
         pairs: rows of `softshare.results.contrasts.contrasts`.
@@ -96,12 +96,12 @@ def table_sentences(runs: Sequence[Run], table: str) -> list[str]:
         f"{plural(len(counted), 'comparison')} in all, listed below{told}. Those that share a "
         "network move together, and that there are several is not corrected for.",
     ]
-    if any("(quoted)" in pair for pair in counted["pair in the paper"]):
+    if any("(quoted)" in printed for printed in counted["pair in the paper"]):
         lines.append(
             "The paper's differences against a number marked as quoted set means of its own runs "
             "beside what it most likely took over from others: not networks trained alike."
         )
-    return lines + [f"{_pair(row)}." + _papers(row) for _, row in counted.iterrows()]
+    return lines + [f"{in_words(row)}." + beside_the_paper(row) for _, row in counted.iterrows()]
 
 
 def _found(claim: Claim, pairs: pd.DataFrame) -> str:
@@ -116,9 +116,25 @@ def _found(claim: Claim, pairs: pd.DataFrame) -> str:
     nearest = _nearest(found)
     less, more = (int((nearest["here"] == word).sum()) for word in ("better", "worse"))
     rest = found[~width.isin(width[nearest.index])]
-    others = [_pairs(_nearest(same)) for _, same in rest.groupby(-width)]  # the widest first
-    text = f"**{_verdict(claim, less, more)}**: {_pairs(nearest)}."
-    return f"{text} At other widths: {'; '.join(others)}." if others else text
+    others = [_nearest(same) for _, same in rest.groupby(-width)]  # the widest first
+    text = f"**{_verdict(claim, less, more)}**: {all_in_words([nearest])}."
+    if others:
+        text += f" At other widths: {all_in_words(others)}."
+    if surer := _surer(found, [nearest, *others]):
+        text += f" Trained otherwise, with more seeds: {all_in_words(surer)}."
+    return text
+
+
+def _surer(pairs: pd.DataFrame, told: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Of each pair told of, the training with most seeds, where none of those told has as many."""
+    found = []
+    for named in told:
+        for names, rows in named.groupby(["shared", "against"], sort=False):
+            same = pairs[pairs[["shared", "against"]].apply(tuple, axis=1) == names]
+            counts = same["n"].map(seeds)
+            if counts.max() > rows["n"].map(seeds).max():
+                found.append(_nearest(same[counts == counts.max()]))
+    return found
 
 
 def _nearest(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -141,36 +157,6 @@ def _verdict(claim: Claim, less: int, more: int) -> str:
     if claim.gain:
         return "it does" if less else "the opposite is seen" if more else "it is undecided"
     return "a loss is seen" if more else "a gain is seen" if less else "no loss is seen or excluded"
-
-
-def _pairs(pairs: pd.DataFrame) -> str:
-    return "; ".join(_pair(row) for _, row in pairs.iterrows())
-
-
-def _pair(row: Any) -> str:
-    return (
-        f"{row['shared']} against {row['against']}: {row['ours']:+.2f} ± {row['s.e.']:.2f} "
-        f"points, {row['here']} (p {p_value(row['p'])}; {row['trained on']}, "
-        f"{row['epochs']} epochs, profile {row['profile']}, n = {row['n']})"
-    )
-
-
-def _papers(row: Any) -> str:
-    pair = row["pair in the paper"]
-    return f" The paper has {row['paper']:+.2f} for {pair}.{_needed(row)}" if pair else ""
-
-
-def _needed(row: Any) -> str:
-    """What it would take to see as much, where seeds of both were too few."""
-    counts = [int(n) for n in row["n"].split(" and ")]
-    printed = round(row["paper"], 2)
-    if min(counts) < 2 or row["here"] != "not told apart" or not printed:
-        return ""
-    spread = row["s.e."] / math.sqrt(sum(1 / n for n in counts))
-    return (
-        f" To tell as much apart in {100 * SURE:g} % of all repetitions, at a spread of "
-        f"{spread:.2f} points over seeds, takes {seeds_needed(printed, spread)} of each."
-    )
 
 
 def _shape(name: str) -> tuple[int, int]:

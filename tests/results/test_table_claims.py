@@ -109,6 +109,28 @@ def test_the_pairs_nearest_the_papers_conclude(many: Callable[..., Run]) -> None
     assert others.count("profile paper") == 2 and "200 epochs" in others and "300 epochs" in others
 
 
+def test_more_seeds_are_told_of_where_those_named_have_fewer(make_run: Make) -> None:
+    def seeds(count: int, **settings: object) -> list[Run]:
+        return [
+            make_run(for_profile(model, "cifar10", "fast", seed=s, **settings), error + s / 100)
+            for model, error in (("wrn-28-1", 14.0), ("swrn-28-1", 14.5))
+            for s in range(count)
+        ]
+
+    longest = seeds(2)
+    for others, told in (
+        ([*seeds(2, epochs=10), *seeds(1, epochs=5)], None),
+        ([*seeds(3, epochs=10), *seeds(3, epochs=5)], "10 epochs, profile fast, n = 3 and 3"),
+        ([*seeds(3, epochs=10), *seeds(5, epochs=5)], "5 epochs, profile fast, n = 5 and 5"),
+    ):
+        claim, found, surer = table_sentences([*longest, *others], "table1")[0].partition(
+            " Trained otherwise, with more seeds: "
+        )
+        assert "30 epochs, profile fast, n = 2 and 2" in claim
+        assert bool(found) is (told is not None)
+        assert told is None or (told in surer and surer.count("against") == 1)
+
+
 def test_pairs_of_the_papers_own_conclude_at_every_width(many: Callable[..., Run]) -> None:
     own = {"dropout": 0.3}
     runs = [
