@@ -45,7 +45,8 @@ profile = "smoke"
 settings = { epochs = 2, examples = 640, batch_size = 32, lr = 1000 }
 """
 # A server that has imported everything, and forks a queue in a process group of its own for each
-# line; its checkpoints are written at every epoch, and nothing is calibrated.
+# line; its checkpoints are written at every epoch, and nothing is calibrated. Its answers alone go
+# to its output: what queues print would come between the halves of a line.
 SERVER = """
 import multiprocessing, os, sys, tempfile
 import sklearn.datasets, torch, torch._dynamo
@@ -70,6 +71,7 @@ for line in sys.stdin:
         print("ended", os.waitstatus_to_exitcode(status), flush=True)
     elif not (child := os.fork()):
         os.setsid()
+        os.dup2(2, 1)
         status = main(line.split())
         sys.stdout.flush()
         os._exit(status)
@@ -91,15 +93,21 @@ class Queues:
             "SOFTSHARE_DATA": str(folder),
             "FULL": os.environ.get("FULL", "no file"),
         }
-        self.server = subprocess.Popen(
-            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", SERVER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"} | own,
-        )
-        self.printed = ""
+        self.log = folder / "printed"
+        with self.log.open("a") as log:
+            self.server = subprocess.Popen(
+                [sys.executable, "-W", "ignore::DeprecationWarning", "-c", SERVER],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=os.environ | {"OMP_NUM_THREADS": "1"} | own,
+            )
+
+    @property
+    def printed(self) -> str:
+        """What the queues said, and the server's own errors."""
+        return self.log.read_text()
 
     def start(self, words: str = "--workers 2 --budget 5m") -> int:
         """The process group."""
@@ -114,11 +122,9 @@ class Queues:
         assert self.server.stdout
         self.server.stdin.write(f"{line}\n")
         self.server.stdin.flush()
-        for answer in iter(self.server.stdout.readline, ""):
-            if answer.startswith(word):
-                return answer.split()[1]
-            self.printed += answer
-        raise AssertionError(self.printed)
+        said, _, number = self.server.stdout.readline().strip().partition(" ")
+        assert said == word, self.printed
+        return number
 
     def checkpoints(self) -> list[Path]:
         return list(self.runs.parent.glob("checkpoints/*.pt"))
@@ -143,7 +149,8 @@ def queues(tmp_path: Path, essence: Callable[[Run], Run]) -> Iterator[Queues]:
     started = Queues(tmp_path, essence)
     yield started
     started.server.kill()
-    print(started.printed, started.server.communicate()[0])  # shown where a test fails
+    started.server.communicate()
+    print(started.printed)  # shown where a test fails
 
 
 def begin(recipe: Recipe, runs: Path) -> Path:
