@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from softshare import paper
+from softshare.paper.matching import kind
 from softshare.records import Run
 from softshare.results import rates
 from softshare.results.comparable import setting
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
-    *("variant", "trained on", "profile", "epochs", "n", "error", "spread"),
+    *("variant", "width", "trained on", "profile", "epochs", "n", "error", "spread"),
     *("difference", "s.e.", "here", "the paper", "verdict", "start", "end"),
 )
 _COMPARABLE = ("cifar10", "cifar100")
@@ -87,6 +88,7 @@ def _line(name: str, groups: dict[str, list[Run]]) -> dict[str, Any]:
     start, end = own_rate(runs)
     line = {
         "variant": name,
+        "width": kind(first.recipe.model)[1],
         "trained on": first.data["name"],
         "profile": first.profile,
         "epochs": first.recipe.total_epochs,

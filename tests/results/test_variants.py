@@ -125,6 +125,10 @@ def test_settings_are_never_mixed(make_run: Make) -> None:
     assert len(table) == 3 * len(ERRORS)
     assert set(table["n"]) == {3}
     assert not table.duplicated(["variant", "profile", "epochs"]).any()
+    narrow = [
+        replace(r, recipe=replace(r.recipe, model="swrn-28-1")) for r in runs if r.coefficients
+    ]
+    assert set(results(runs + narrow)["width"]) == {1, 4}
 
 
 def test_a_verdict_needs_the_papers_schedule_and_data(make_run: Make) -> None:
@@ -248,5 +252,10 @@ def test_drawings_show_what_is_there(make_run: Make) -> None:
         (bars,) = ax.containers
         means = [statistics.mean(errors) for errors in ERRORS.values()]
         assert bars[0].get_xdata().tolist() == pytest.approx(means)
+    narrow = [make_run(replace(run.recipe, model="wrn-28-1")) for run in runs[:1]]
+    assert len(variant_errors(results([*runs, *narrow]))) == 2, "nothing to compare at this width"
+    assert [ax.get_title() for ax in variant_errors(results(narrow))] == [
+        "cifar10, width 1\npaper, 200 epochs"
+    ]
     assert variant_errors(results([])) == []
     plt.close("all")
