@@ -85,11 +85,14 @@ def _rounding(fixed: Sequence[Run], plain: Sequence[Run]) -> str:
     if not apart:
         return f"{text}."
     size = math.sqrt(statistics.fmean(d * d for d in apart))
+    one, many = f"by {apart[0]:+.2f} points", "single runs less apart"
+    if len(apart) > 1:
+        each = ", ".join(f"{d:+.2f}" for d in apart)
+        one = f"seed by seed by {each} points, {size:.2f} in the root mean square"
+        many += f", or means of {len(apart)} less than {size / math.sqrt(len(apart)):.2f} apart,"
     return (
-        f"{text}: seed by seed by {', '.join(f'{d:+.2f}' for d in apart)} points, {size:.2f} in "
-        "the root mean square. That is the measure of every other difference among these: single "
-        f"runs less apart, or means of {len(apart)} less than {size / math.sqrt(len(apart)):.2f} "
-        "apart, say nothing."
+        f"{text}: {one}. That is the measure of every other difference among these: {many} say "
+        "nothing."
     )
 
 

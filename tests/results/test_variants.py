@@ -182,6 +182,9 @@ def test_rounding_is_the_measure_of_differences(make_run: Make) -> None:
     size = math.sqrt((0.3**2 + 0.4**2) / 3)
     assert f"seed by seed by +0.30, +0.00, -0.40 points, {size:.2f} in the root" in text
     assert f"or means of 3 less than {size / math.sqrt(3):.2f} apart, say nothing" in text
+    single = "\n".join(variant_sentences([run for run in runs if run.seed == 0]))
+    assert "to step: by +0.30 points. That is the measure of every other difference" in single
+    assert "among these: single runs less apart say nothing." in single
 
 
 def test_a_real_setting_with_most_variants_is_spoken_of_and_others_come_after(
