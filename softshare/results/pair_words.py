@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from softshare.results.power import SURE, seeds_needed
@@ -13,9 +12,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def all_in_words(tables: Sequence[pd.DataFrame]) -> str:
-    """The sentences of several, table after table."""
-    return "; ".join(in_words(row) for pairs in tables for _, row in pairs.iterrows())
+def all_in_words(pairs: pd.DataFrame) -> str:
+    """One pair after the other."""
+    return "; ".join(in_words(row) for _, row in pairs.iterrows())
 
 
 def in_words(row: Any) -> str:
@@ -35,9 +34,9 @@ def beside_the_paper(row: Any) -> str:
 
 def _needed(row: Any) -> str:
     """What it would take to see as much, where seeds of both were too few."""
-    counts = [int(n) for n in row["n"].split(" and ")]
+    counts = seeds(row["n"])
     printed = round(row["paper"], 2)
-    if seeds(row["n"]) < 2 or row["here"] != "not told apart" or not printed:
+    if min(counts) < 2 or row["here"] != "not told apart" or not printed:
         return ""
     spread = row["s.e."] / math.sqrt(sum(1 / n for n in counts))
     return (
@@ -46,11 +45,11 @@ def _needed(row: Any) -> str:
     )
 
 
-def seeds(n: str) -> int:
-    """Of the seeds of two networks, how many there are of either.
+def seeds(n: str) -> list[int]:
+    """How many seeds a pair has of the one network and of the other.
 
     Example:
         >>> seeds("9 and 4")
-        4
+        [9, 4]
     """
-    return min(map(int, n.split(" and ")))
+    return [int(count) for count in n.split(" and ")]

@@ -69,9 +69,9 @@ def patterns(runs: Sequence[Run], epochs: Sequence[int] | None = None) -> pd.Dat
     for run in (run for run in runs if run.coefficients):
         kept = [int(epoch) for epoch in run.coefficients]
         for epoch in [kept[-1]] if epochs is None else [e for e in epochs if e in kept]:
-            moved = drift.matrices(run, epoch)
+            moved, similar = drift.matrices(run, epoch), run.lsm(epoch)
             for group, A in _telling(run, epoch).items():
-                S = run.lsm(epoch)[group]
+                S = similar[group]
                 found = chessboard(S), chessboard_chance(S)
                 drawn = brightness(moved[group].mean(0)) if group in moved else math.nan
                 means = brightness(S), chance_level(len(A), len(A[0]), run.recipe.init), drawn
@@ -157,7 +157,8 @@ def _brightnesses(S: Tensor) -> Tensor:
 
 def _matrices(runs: Sequence[Run]) -> list[Tensor]:
     """Those of the last epoch, of groups that can tell something."""
-    return [run.lsm()[group] for run in runs for group in _telling(run)]
+    shared = (run for run in runs if run.coefficients)
+    return [S for run in shared for group, S in run.lsm().items() if group in _telling(run)]
 
 
 def _telling(run: Run, epoch: int | None = None) -> dict[str, list[list[float]]]:

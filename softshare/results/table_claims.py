@@ -105,6 +105,8 @@ def table_sentences(runs: Sequence[Run], table: str) -> list[str]:
 
 
 def _found(claim: Claim, pairs: pd.DataFrame) -> str:
+    import pandas as pd
+
     chosen = [
         _shape(shared)[1] == claim.templates and other.partition(" ")[0] == claim.family
         for shared, other in zip(pairs["shared"], pairs["against"], strict=True)
@@ -117,23 +119,23 @@ def _found(claim: Claim, pairs: pd.DataFrame) -> str:
     less, more = (int((nearest["here"] == word).sum()) for word in ("better", "worse"))
     rest = found[~width.isin(width[nearest.index])]
     others = [_nearest(same) for _, same in rest.groupby(-width)]  # the widest first
-    text = f"**{_verdict(claim, less, more)}**: {all_in_words([nearest])}."
+    told = pd.concat([nearest, *others])
+    text = f"**{_verdict(claim, less, more)}**: {all_in_words(nearest)}."
     if others:
-        text += f" At other widths: {all_in_words(others)}."
-    if surer := _surer(found, [nearest, *others]):
-        text += f" Trained otherwise, with more seeds: {all_in_words(surer)}."
+        text += f" At other widths: {all_in_words(told.drop(nearest.index))}."
+    if surer := _surer(found, told):
+        text += f" Trained otherwise, with more seeds: {'; '.join(map(all_in_words, surer))}."
     return text
 
 
-def _surer(pairs: pd.DataFrame, told: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+def _surer(pairs: pd.DataFrame, told: pd.DataFrame) -> list[pd.DataFrame]:
     """Of each pair told of, the training with most seeds, where none of those told has as many."""
     found = []
-    for named in told:
-        for names, rows in named.groupby(["shared", "against"], sort=False):
-            same = pairs[pairs[["shared", "against"]].apply(tuple, axis=1) == names]
-            counts = same["n"].map(seeds)
-            if counts.max() > rows["n"].map(seeds).max():
-                found.append(_nearest(same[counts == counts.max()]))
+    least = pairs["n"].map(lambda n: min(seeds(n)))
+    for (shared, against), rows in told.groupby(["shared", "against"], sort=False):
+        same = least[(pairs["shared"] == shared) & (pairs["against"] == against)]
+        if same.max() > least[rows.index].max():
+            found.append(_nearest(pairs.loc[same.index[same == same.max()]]))
     return found
 
 

@@ -29,11 +29,11 @@ def results(runs: Sequence[Run]) -> pd.DataFrame:
     r"""A row for each variant and setting, against the orthogonal start trained alike.
 
     Returns:
-        `error`, mean over `n` seeds, in per cent, and `spread`, their standard deviation;
-        `difference` from the reference, its `s.e.` and what is seen `here`, by
-        `softshare.results.difference`; what `the paper` says, and the `verdict` on it, for its
-        own schedule on CIFAR alone; `start` and `end`, the mean of :math:`\|\alpha_i\|^2`, by
-        `softshare.results.rates`.
+        `width`, the widening factor; `error`, mean over `n` seeds, in per cent, and `spread`,
+        their standard deviation; `difference` from the reference, its `s.e.` and what is seen
+        `here`, by `softshare.results.difference`; what `the paper` says, and the `verdict` on it,
+        for its own schedule on CIFAR alone; `start` and `end`, the mean of
+        :math:`\|\alpha_i\|^2`, by `softshare.results.rates`.
 
     Example:
         >>> results([]).empty

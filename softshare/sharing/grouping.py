@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.parameter import UninitializedParameter as Lazy
 
-from softshare.sharing.refusals import unknown, unshareable
+from softshare.sharing.refusals import AGREEING, unknown, unshareable
 from softshare.sharing.shared_weights import SharedWeights
 
 
@@ -48,12 +48,12 @@ def find_groups(net: nn.Module) -> dict[str, list[Member]]:
             continue
         if uses[id(weight)] == 1 and not isinstance(weight, Lazy) and weight.is_floating_point():
             kind = f"{type(module).__name__} {'x'.join(map(str, weight.shape))}"
-            key = (kind, weight.requires_grad, weight.dtype, weight.device)
+            key = (kind, *(getattr(weight, what) for what in AGREEING))
             found.setdefault(key, []).append(Member(path, module, "weight"))
     chosen: dict[str, list[Member]] = {}
-    for (kind, trains, *_), members in found.items():
+    for (kind, *_), members in found.items():
         if len(members) > 1:
-            label = kind if trains else f"{kind} frozen"
+            label = kind if members[0].parameter.requires_grad else f"{kind} frozen"
             chosen[label if label not in chosen else f"{label} {members[0].label}"] = members
     return chosen
 
@@ -103,7 +103,7 @@ def _are_names(names: Any) -> bool:
 
 
 def _check_alike(label: str, first: Member, other: Member) -> None:
-    for what in ("shape", "dtype", "device", "requires_grad"):
+    for what in ("shape", *AGREEING):
         a, b = getattr(first.parameter, what), getattr(other.parameter, what)
         if a != b:
             shown = (tuple(a), tuple(b)) if what == "shape" else (a, b)

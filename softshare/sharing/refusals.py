@@ -14,6 +14,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 from softshare.wording import listed
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+AGREEING = ("requires_grad", "dtype", "device")  # besides shape: in what weights of a group agree
 FOLDED = "This model is folded already; take the one that it was made from."
 
 
@@ -150,11 +151,7 @@ def _unlike(layers: Mapping[str, Any]) -> str:
     said = ""
     for paths in alike.values():
         weights = [layers[path].weight for path in paths]
-        apart = [
-            what
-            for what in ("requires_grad", "dtype", "device")
-            if len({getattr(weight, what) for weight in weights}) > 1
-        ]
+        apart = [w for w in AGREEING if len({getattr(weight, w) for weight in weights}) > 1]
         if apart:
             said += f" {listed(paths)} are of one shape, but differ in {listed(apart)}."
     return said

@@ -144,7 +144,7 @@ def test_penalty_and_gradient_are_those_of_the_printed_sum(sizes):
 def test_subtracting_the_penalty_ties_the_layers():
     net = net_with((5, 3))
     with torch.no_grad():
-        coefficients(net)[0].abs_()  # no pair is orthogonal, where |cos| has no slope
+        coefficients(net)[0].copy_(torch.eye(5, 3) + 0.1)  # orthogonal ones have no slope
     optimizer = torch.optim.SGD(coefficients(net), lr=0.05)
     before = ss.recurrence_penalty(net).item()
     for _ in range(150):
@@ -152,7 +152,7 @@ def test_subtracting_the_penalty_ties_the_layers():
         (-ss.recurrence_penalty(net)).backward()
         optimizer.step()
     after = ss.recurrence_penalty(net).item()
-    assert before < after - 0.5
+    assert before < 24
     assert after == pytest.approx(25, abs=0.05)  # L^2: all alike
 
 
