@@ -22,7 +22,8 @@ def data_parser(adding: Any, status: str) -> argparse.ArgumentParser:
             "Makes an image set ready for training and shows its size and checksums. cifar10 and "
             "cifar100 are downloaded where they are missing; any other set is imported once from "
             "an archive or folder that holds train/<class>/<image> and test/<class>/<image>. "
-            "imagenet is a folder of such folders, which stays where it is and is read from there."
+            "imagenet is a folder of such folders, which stays where it is and is read from there. "
+            "A name and -q75 is that set after JPEG of quality 75, or any other from 1 to 99."
         ),
         epilog=status,
     )

@@ -12,6 +12,7 @@ from softshare.data.archives import SUFFIXES, fingerprint, is_path, stem
 from softshare.data.augmentation import augment, normalise
 from softshare.data.cifar import NAMES as OFFICIAL
 from softshare.data.cifar import import_cifar, load_cifar
+from softshare.data.compression import encoded, quality
 from softshare.data.digits import load_digits
 from softshare.data.image_folder import read_image_folder
 from softshare.data.image_set import ImageSet, NoData, image_sets
@@ -33,7 +34,8 @@ def load(name: str, root: Path | None = None, download: bool = True) -> tuple[Im
             that scikit-learn ships), a name given to `register`, such as "cifar10-jpeg", or the
             path of a folder, .tar, .tar.gz, .tgz or .zip that holds ``train/<class>/<image>``
             and ``test/<class>/<image>``. A path is called by its stem; it is decoded once, and
-            the images kept under the data root.
+            the images kept under the data root. Any name and "-q" with a number from 1 to 99,
+            such as "cifar10-q75", is that set after JPEG of this quality.
         root: The data root; None for `softshare.paths.data_root`.
         download: Whether the official sets may be fetched when missing.
 
@@ -48,6 +50,9 @@ def load(name: str, root: Path | None = None, download: bool = True) -> tuple[Im
         (torch.Size([1438, 1, 8, 8]), 359, 10)
     """
     root = data_root() if root is None else Path(root)
+    base, at = quality(name)
+    if at is not None and not is_path(name):
+        return encoded(name, load(base, root, download), at)
     if name in OFFICIAL:
         return image_sets(name, load_cifar(name, root, download))
     if name == "digits":
@@ -76,9 +81,10 @@ def require(name: str) -> None:
     """
     if name in (*IN_MEMORY, IMAGENET):
         return
+    base, _ = quality(name)
     if is_path(name):
         _existing(name)
-    elif not caches(name, data_root()):
+    elif base not in IN_MEMORY and not caches(base, data_root()):
         raise _unknown(name)
 
 
@@ -125,6 +131,12 @@ def _decoded(
     """Decode an archive, or read what was decoded before; ``keep``: storing must succeed."""
     if name in TAKEN:
         raise ValueError(f"the name {name!r} is taken by another set; call {path} something else")
+    base, at = quality(name)
+    if at is not None:
+        raise ValueError(
+            f"the name {name!r} stands for {base!r} after JPEG of quality {at}; call {path} "
+            "something else"
+        )
     if PINNED.get(name, digest) != digest:
         raise ValueError(_mismatch(name, path, digest))
     cache = root / "cache" / f"{name}-{digest[:12]}.npz"
@@ -159,8 +171,9 @@ def _registered(name: str, root: Path) -> tuple[ImageSet, ImageSet]:
 def _unknown(name: str) -> ValueError:
     there = f"; the folder of that name that is here is ./{name}" if os.path.isdir(name) else ""
     return ValueError(
-        f"an image set is one of {', '.join(IN_MEMORY)}, a name imported with {_import(name)}, or "
-        f"the path of a folder or archive with train/ and test/ inside, got {name!r}{there}"
+        f"an image set is one of {', '.join(IN_MEMORY)}, a name imported with {_import(name)}, "
+        f"one of these and -q75 for it after JPEG of quality 75, or the path of a folder or "
+        f"archive with train/ and test/ inside, got {name!r}{there}"
     )
 
 

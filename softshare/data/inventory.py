@@ -7,6 +7,7 @@ from pathlib import Path
 
 from softshare.data.cifar import NAMES as OFFICIAL
 from softshare.data.cifar import cifar_files
+from softshare.data.compression import quality
 from softshare.paths import data_root
 
 __all__ = ["PINNED", "caches", "files", "original"]
@@ -28,7 +29,8 @@ def files(name: str, root: Path | None = None) -> tuple[Path, ...]:
     """The files that hold a set, by its name; none where it is not there, or not all of it.
 
     Args:
-        name: "cifar10", "cifar100", or a name given to `softshare.data.register`.
+        name: "cifar10", "cifar100", or a name given to `softshare.data.register`; with "-q" and a
+            number behind it, the set from which that one is made.
         root: The data root; None for `softshare.paths.data_root`.
 
     Example:
@@ -36,6 +38,7 @@ def files(name: str, root: Path | None = None) -> tuple[Path, ...]:
         ()
     """
     root = data_root() if root is None else Path(root)
+    name, _ = quality(name)
     return cifar_files(name, root) if name in OFFICIAL else tuple(caches(name, root))
 
 

@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from softshare.data import IN_MEMORY
+from softshare.data.compression import quality
 from softshare.data.image_stream import IMAGENET
 from softshare.sharing.constraint import CONSTRAINTS
 from softshare.sharing.initialisation import INITS
@@ -87,7 +88,8 @@ def check(recipe: Recipe) -> None:
             f"{', '.join(PATH_MODELS)} train on {PATHS!r} and nothing else does; got model "
             f"{recipe.model!r} with data {recipe.data!r}."
         )
-    if recipe.data in IN_MEMORY if streams(recipe.model) else recipe.data == IMAGENET:
+    held = quality(recipe.data)[0] in IN_MEMORY
+    if held if streams(recipe.model) else recipe.data == IMAGENET:
         raise ValueError(
             f"wrn-50-2 and swrn-50-2[-k] read photographs from files, {IMAGENET} or a folder, and "
             "other networks train on sets that are held in memory, such as cifar10; got model "

@@ -10,6 +10,7 @@ import torch
 
 from softshare import data
 from softshare.counting import count
+from softshare.data.compression import quality
 from softshare.data.inventory import files
 from softshare.models import build
 from softshare.models.path_network import PathNetwork
@@ -94,6 +95,7 @@ def flops(recipe: Recipe) -> float:
 def _sizes(name: str) -> tuple[int, int, tuple[int, ...]]:
     if name == PATHS:
         return 0, HELD_OUT, PathNetwork.input_shape
+    name, _ = quality(name)
     if name in _SIZES:
         return _SIZES[name]
     about = [(path, path.stat()) for path in files(name)]
