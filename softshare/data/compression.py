@@ -11,9 +11,10 @@ import numpy as np
 from softshare.cores import cores
 from softshare.data.image_set import ImageSet, Splits, image_sets
 
-__all__ = ["encoded", "quality", "signal_to_noise"]
+__all__ = ["encoded", "quality", "signal_to_noise", "steps"]
 
 _NAME = re.compile(r"(?P<base>.+)-q(?P<quality>[1-9]\d?)")
+_OWN = {"cifar10-jpeg": 75}  # by the quantisation tables of each of its 60 000 files
 _CHUNK = 64  # images that a thread takes at once
 
 
@@ -28,6 +29,20 @@ def quality(name: str) -> tuple[str, int | None]:
     if found is None or _NAME.fullmatch(found["base"]):
         return name, None
     return found["base"], int(found["quality"])
+
+
+def steps(name: str) -> float:
+    r"""How coarsely the coarsest encoding of a set rounds, in units of the standard's own tables.
+
+    At quality q they are multiplied by :math:`2 - q/50` from 50 up and :math:`50/q` below, the
+    rule of the Independent JPEG Group; 0 for a set that was never encoded.
+
+    Example:
+        >>> [steps(f"cifar10{lossy}") for lossy in ("", "-jpeg", "-q75", "-jpeg-q50", "-jpeg-q90")]
+        [0.0, 0.5, 0.5, 1.0, 0.5]
+    """
+    base, at = quality(name)
+    return max((2 - q / 50 if q >= 50 else 50 / q for q in (at, _OWN.get(base)) if q), default=0.0)
 
 
 def encoded(name: str, sets: tuple[ImageSet, ImageSet], at: int) -> tuple[ImageSet, ImageSet]:

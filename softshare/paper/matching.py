@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from softshare.data.compression import quality
 from softshare.data.inventory import original
 from softshare.recipe import PATHS, PROFILES, Recipe
 from softshare.records import Run
@@ -100,6 +101,17 @@ def varied(recipe: Recipe) -> bool:
 def regularised(recipe: Recipe) -> bool:
     """Whether the recurrence regulariser pulls at a network of images, as at none in the paper."""
     return recipe.recurrence > 0 and recipe.data != PATHS
+
+
+def recoded(recipe: Recipe) -> bool:
+    """Whether a run's images are encoded as JPEG for it, to see what that costs: on no page of a
+    table or figure unless it is asked for.
+
+    Example:
+        >>> recoded(Recipe("wrn-28-1", "cifar10-q75")), recoded(Recipe("wrn-28-1", "cifar10-jpeg"))
+        (True, False)
+    """
+    return quality(recipe.data)[1] is not None
 
 
 def tuned(recipe: Recipe) -> bool:

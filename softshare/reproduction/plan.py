@@ -12,7 +12,7 @@ from softshare import paper
 from softshare.data.inventory import files, original
 from softshare.models import build
 from softshare.paper.file import read
-from softshare.paper.matching import kind, place, stands_in, varied
+from softshare.paper.matching import kind, place, recoded, stands_in, varied
 from softshare.recipe import PROFILES, Recipe, for_profile
 from softshare.recipe.request import request
 from softshare.records import Run
@@ -129,6 +129,8 @@ class Plan:
 
     def concerns(self, run: Run) -> bool:
         """Whether a run belongs to the target."""
+        if self.data == "auto" and recoded(run.recipe):
+            return False
         if self.target == "figure3":
             return efficiency.shows(run)
         if self.target == "folding":
