@@ -10,9 +10,10 @@ from softshare.data.cifar import cifar_files
 from softshare.data.compression import quality
 from softshare.paths import data_root
 
-__all__ = ["PINNED", "caches", "files", "original"]
+__all__ = ["IN_MEMORY", "PINNED", "caches", "files", "original"]
 
 PINNED = {"cifar10-jpeg": "6895129eab1f2d2fca652bdb95a76dcdabc23d569a60d7541c7234052b66d74e"}
+IN_MEMORY = (*OFFICIAL, "digits", *PINNED)  # sets that are known by name
 
 
 def original(name: str) -> str:

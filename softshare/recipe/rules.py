@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from softshare.data import IN_MEMORY
 from softshare.data.compression import quality
 from softshare.data.image_stream import IMAGENET
+from softshare.data.inventory import IN_MEMORY
 from softshare.sharing.constraint import CONSTRAINTS
 from softshare.sharing.initialisation import INITS
 

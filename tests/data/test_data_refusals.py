@@ -6,8 +6,7 @@ import random
 import numpy as np
 import pytest
 
-from softshare import data
-from softshare.data import load, register
+from softshare.data import inventory, load, register
 
 
 def test_an_unknown_name_lists_the_known_ones(root):
@@ -26,7 +25,7 @@ def test_a_known_archive_not_yet_imported_names_the_command(root):
 def test_another_archive_cannot_pass_for_the_known_one(small_set, pack, tmp_path, root, call):
     path = pack(tmp_path / "cifar10-jpeg.tar.gz", small_set())
     found = hashlib.sha256(path.read_bytes()).hexdigest()
-    wanted = data.PINNED["cifar10-jpeg"]
+    wanted = inventory.PINNED["cifar10-jpeg"]
     with pytest.raises(ValueError, match=f"sha256 {wanted}, but .* has {found}"):
         load(str(path), root) if call == "load" else register("cifar10-jpeg", path, root=root)
 

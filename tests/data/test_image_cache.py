@@ -8,13 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from softshare import data
-from softshare.data import image_cache, load, register
+from softshare.data import image_cache, imported, load, register
 
 
 def test_the_second_load_decodes_nothing(archive, root, monkeypatch):
     first = load(str(archive), root)
-    monkeypatch.setattr(data, "read_image_folder", lambda path: pytest.fail("decoded again"))
+    monkeypatch.setattr(imported, "read_image_folder", lambda path: pytest.fail("decoded again"))
     second = load(str(archive), root)
     for a, b in zip(first, second, strict=True):
         assert torch.equal(a.images, b.images) and torch.equal(a.labels, b.labels)
