@@ -91,8 +91,8 @@ def _rises(family: Sequence[Sequence[Run]]) -> str:
         costs.append(f"{apart} at quality {_quality(seeds)} ({seen})")
     return (
         f"{full_label(first)} ({length(first.recipe)}, profile {first.profile}) has an error of "
-        f"{_mean(plain):.2f} % on {first.recipe.data} (n = {len(plain)}). After another encoding "
-        f"it lies {' and '.join(costs)} from there."
+        f"{_mean(plain):.2f} % on {first.recipe.data} (n = {len(plain)}). One more encoding "
+        f"changes it by {' and by '.join(costs)}."
     )
 
 
