@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,11 +69,21 @@ def made_on(origin: Mapping[str, Any]) -> str:
         >>> made_on({"device": "A GPU", "threads": 8, "runs_at_once": 4})
         'A GPU, up to 4 runs at once'
     """
-    name = origin["device"]
+    name = shown_device(origin)
     if on_cpu(origin):
         return f"{name}, {plural(origin['threads'], 'thread')}"
     at_once = origin.get("runs_at_once", 1)
     return f"{name}, up to {at_once} runs at once" if at_once > 1 else name
+
+
+def shown_device(origin: Mapping[str, Any]) -> str:
+    """The device of a result as pages name it, without the marks of its maker.
+
+    Example:
+        >>> shown_device({"device": "Intel(R) Xeon(R) Processor CPU"})
+        'Intel Xeon CPU'
+    """
+    return re.sub(r"\((R|TM)\)|Processor ", "", origin["device"])
 
 
 def on_cpu(origin: Mapping[str, Any]) -> bool:

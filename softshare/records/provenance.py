@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from softshare.recipe import PATHS, Recipe
 from softshare.records import Run
 from softshare.records.naming import epochs
-from softshare.records.origin import made_on
+from softshare.records.origin import made_on, shown_device
 from softshare.wording import Text, plural
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def line(target: str, runs: Sequence[Run], again: Sequence[str] = ()) -> Text:
         f"*Made by {notebook} from {plural(len(runs), 'record')} below `data/runs/` "
         f"({_few(dict.fromkeys(path for path in seeds), '`')}), n = {n} a model; "
         f"{_few(_each(runs, lambda run: run.profile))} profile; "
-        f"{_few(_each(runs, lambda run: run.origin['device']))}{_mixed(runs)}; "
+        f"{_few(_each(runs, lambda run: shown_device(run.origin)))}{_mixed(runs)}; "
         f"commit {_few(_each(runs, lambda run: run.origin['commit']), '`')}."
     )
     if len(again) < 2:
