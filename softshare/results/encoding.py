@@ -122,9 +122,11 @@ def _straight(family: Sequence[Sequence[Run]]) -> str:
     at = [steps(seeds[0].recipe.data) for seeds in sets]
     first, last = (_mean(sets[i + 1]) - _mean(sets[i]) for i in (0, -2))
     due = first * (at[-1] - at[-2]) / (at[1] - at[0])
+    more = "more" if last < due else "less"
     return (
         f"From quality {_quality(sets[-2])} to {_quality(sets[-1])} they rise by {last:.2f} "
-        f"points, where {due:.2f} would be in proportion."
+        f"points, where {due:.2f} would be in proportion. If errors bend so from the start, "
+        f"{more} than that share comes from the rounding."
     )
 
 

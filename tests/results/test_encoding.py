@@ -80,9 +80,19 @@ def test_what_is_in_proportion_goes_back_to_the_error_without_any(straight: list
     assert "+2.00 ± 0.08 points at quality 50 (worse, p " in text
     assert "rounded to 0.5 of the standard's steps, and quality 50 rounds to 1" in text
     assert "2.00 ± 0.08 points of the error would come from that rounding" in text  # 12 - 10
-    assert text.endswith(
-        "From quality 50 to 25 they rise by 4.00 points, where 4.00 would be in proportion."
-    )
+    assert "From quality 50 to 25 they rise by 4.00 points, where 4.00 would be in" in text
+
+
+@pytest.mark.parametrize(("power", "word"), [(0.5, "more"), (2, "less")])
+def test_a_bend_says_to_which_side_proportion_errs(
+    trained: Callable[..., list[Run]], power: float, word: str
+) -> None:
+    names = [JPEG, f"{JPEG}-q50", f"{JPEG}-q25"]
+    (text,) = sentences([r for name in names for r in trained(name, 10 + 4 * steps(name) ** power)])
+    inferred = 4 * (1 - 0.5**power)  # where 4 * 0.5 ** power is the rounding's true share
+    assert f"{inferred:.2f} ± 0.08 points of the error would come" in text
+    assert (inferred < 4 * 0.5**power) == (word == "more")
+    assert f"{word} than that share comes from the rounding." in text
 
 
 def test_the_step_away_need_not_be_the_step_back(trained: Callable[..., list[Run]]) -> None:
