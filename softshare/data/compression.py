@@ -35,7 +35,7 @@ def steps(name: str) -> float:
     r"""How coarsely the coarsest encoding of a set rounds, in units of the standard's own tables.
 
     At quality q they are multiplied by :math:`2 - q/50` from 50 up and :math:`50/q` below, the
-    rule of the Independent JPEG Group; 0 for a set that was never encoded.
+    rule of the Independent JPEG Group; 0 for a set of which no encoding is known.
 
     Example:
         >>> [steps(f"cifar10{lossy}") for lossy in ("", "-jpeg", "-q75", "-jpeg-q50", "-jpeg-q90")]

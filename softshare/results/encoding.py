@@ -40,12 +40,12 @@ def families(runs: Sequence[Run]) -> list[list[list[Run]]]:
         base, _ = quality(run.recipe.data)
         alike = replace(run.recipe, seed=0, data=base)
         found.setdefault(alike, {}).setdefault(run.recipe.data, []).append(run)
-    families = [
+    ordered = [
         [sets[name] for name in sorted(sets, key=lambda n: (n != alike.data, steps(n)))]
         for alike, sets in found.items()
         if alike.data in sets
     ]
-    return [family for family in families if len(family) > 1]
+    return [family for family in ordered if len(family) > 1]
 
 
 def table(runs: Sequence[Run]) -> pd.DataFrame:
