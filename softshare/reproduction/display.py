@@ -8,7 +8,8 @@ from typing import Any
 from softshare.wording import p_value
 
 _WHOLE = ("network", "row", "table", "paper", "shared", "against")
-"""Columns of short names and numbers, whose cells are not broken over lines."""
+"""Columns of names and numbers, whose cells are not broken over lines where all are short."""
+_SHORT = 24  # characters, such as "SWRN 28-10-2, cutout 16"
 
 
 def show(what: Any, under: str = "", digits: int = 2) -> None:
@@ -29,7 +30,8 @@ def show(what: Any, under: str = "", digits: int = 2) -> None:
         display(Markdown("Nothing to show yet."))
     elif isinstance(what, pd.DataFrame):
         unbroken: Any = [{"selector": "td", "props": "white-space: nowrap"}]
-        whole = {name: unbroken for name in _WHOLE if name in what}
+        names = [name for name in _WHOLE if name in what]
+        whole = {n: unbroken for n in names if what[n].astype(str).str.len().max() <= _SHORT}
         style = what.style.hide(axis="index").format(precision=digits, na_rep="")
         if "p" in what:
             style.format(_chance, subset=["p"], na_rep="")

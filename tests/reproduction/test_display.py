@@ -34,12 +34,15 @@ def test_a_frame_stands_above_its_line_without_its_index(shown: list[Any]) -> No
     assert shown[1].data == "the line"
 
 
-def test_names_are_not_broken_over_lines(shown: list[Any]) -> None:
-    show(pd.DataFrame({"epochs": [3], "network": ["SWRN 28-10-2"]}))
+def test_short_names_are_not_broken_over_lines(shown: list[Any]) -> None:
+    show(pd.DataFrame({"epochs": [3], "network": ["SWRN 28-10-2"], "paper": [0.25]}))
     show(pd.DataFrame({"epochs": [3]}))
-    named, plain = (frame.to_html() for frame in shown)
-    assert "td.col1 {\n  white-space: nowrap;\n}" in named
-    assert "nowrap" not in plain
+    long = "SWRN 28-10-2 (cifar10-jpeg, 10 epochs, seed 0)"
+    show(pd.DataFrame({"epochs": [3, 3], "network": ["SWRN 28-1", long]}))
+    named, plain, wide = (frame.to_html() for frame in shown)
+    for column in ("col1", "col2"):
+        assert f"td.{column} {{\n  white-space: nowrap;\n}}" in named
+    assert "nowrap" not in plain and "nowrap" not in wide
 
 
 def test_a_small_p_is_never_shown_as_nothing(shown: list[Any]) -> None:
