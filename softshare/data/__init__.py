@@ -12,7 +12,7 @@ from softshare.data.compression import encoded, quality
 from softshare.data.digits import load_digits
 from softshare.data.image_set import ImageSet, image_sets
 from softshare.data.image_stream import IMAGENET
-from softshare.data.imported import decoded, existing, register, registered, unknown
+from softshare.data.imported import archived, existing, register, registered, unknown
 from softshare.data.inventory import IN_MEMORY, PINNED, caches
 from softshare.paths import data_root
 
@@ -54,7 +54,7 @@ def load(name: str, root: Path | None = None, download: bool = True) -> tuple[Im
         path = existing(name)
         digest = fingerprint(path)
         pinned = {sha256: known for known, sha256 in PINNED.items()}
-        return decoded(pinned.get(digest, stem(path)), path, digest, root)
+        return archived(pinned.get(digest, stem(path)), path, digest, root)
     return registered(name, root)
 
 

@@ -18,7 +18,7 @@ from softshare.data.image_stream import IMAGENET
 from softshare.data.inventory import IN_MEMORY, PINNED, caches
 from softshare.paths import data_root
 
-__all__ = ["decoded", "existing", "register", "registered", "unknown"]
+__all__ = ["archived", "existing", "register", "registered", "unknown"]
 
 _TAKEN = (*OFFICIAL, "digits", "shortest-paths", IMAGENET)  # names that no archive may bear
 
@@ -57,10 +57,10 @@ def register(name: str, archive: Path | str, root: Path | None = None) -> tuple[
             f"{name!r} already stands for another archive, decoded in {others[0]}; delete that "
             f"file or choose another name"
         )
-    return decoded(name, path, digest, root, keep=True)
+    return archived(name, path, digest, root, keep=True)
 
 
-def decoded(
+def archived(
     name: str, path: Path, digest: str, root: Path, keep: bool = False
 ) -> tuple[ImageSet, ImageSet]:
     """Decode an archive, or read what was decoded before; ``keep``: storing must succeed."""
@@ -104,6 +104,7 @@ def registered(name: str, root: Path) -> tuple[ImageSet, ImageSet]:
 
 
 def unknown(name: str) -> ValueError:
+    """What to raise for a name that stands for no set."""
     there = f"; the folder of that name that is here is ./{name}" if os.path.isdir(name) else ""
     return ValueError(
         f"an image set is one of {', '.join(IN_MEMORY)}, a name imported with {_import(name)}, "
@@ -113,6 +114,11 @@ def unknown(name: str) -> ValueError:
 
 
 def existing(path: Path | str) -> Path:
+    """The absolute path of what is there.
+
+    Raises:
+        NoData: Nothing is.
+    """
     full = Path(os.path.abspath(os.path.expanduser(path)))
     if not full.exists():
         raise NoData(f"there is no folder or archive {full}; check the path")

@@ -104,14 +104,18 @@ def regularised(recipe: Recipe) -> bool:
 
 
 def recoded(recipe: Recipe) -> bool:
-    """Whether a run's images are encoded as JPEG for it, to see what that costs: on no page of a
-    table or figure unless it is asked for.
+    """Whether a run's images are encoded as JPEG for it, to see what that costs.
 
     Example:
         >>> recoded(Recipe("wrn-28-1", "cifar10-q75")), recoded(Recipe("wrn-28-1", "cifar10-jpeg"))
         (True, False)
     """
     return quality(recipe.data)[1] is not None
+
+
+def unaltered(runs: Iterable[Run]) -> list[Run]:
+    """Runs on images as their set has them: those that pages show unasked."""
+    return [run for run in runs if not recoded(run.recipe)]
 
 
 def tuned(recipe: Recipe) -> bool:

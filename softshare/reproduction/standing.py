@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from softshare import paper
-from softshare.paper.matching import recoded
+from softshare.paper.matching import unaltered
 from softshare.recipe import PROFILES
 from softshare.records import load_runs
 from softshare.reproduction.collection import reproduce
@@ -48,8 +48,7 @@ def conclusions() -> list[str]:
         told = table_claims.conclusions(pairs[pairs["profile"] != "smoke"], name)
         lines += [f"{paper.load()['tables'][name]['source']}. {line}" for line in told]
     lines.append(table_claims.RULE)
-    usual = [run for run in load_runs() if not recoded(run.recipe)]
-    results = [run for run in foremost(usual) if run.profile != "smoke"]
+    results = [run for run in foremost(unaltered(load_runs())) if run.profile != "smoke"]
     if found := patterns.chessboard_claim(results):
         lines.append(f"{paper.fact('figures/figure7/title').source}. {found}")
     runs = [run for run in reproduce("figure5", train=False).best() if run.profile != "smoke"]

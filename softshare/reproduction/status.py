@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from softshare import paper
 from softshare.data.inventory import original
-from softshare.paper.matching import data_set, recoded, stands_in, varied
+from softshare.paper.matching import data_set, stands_in, unaltered, varied
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run, load_runs
 from softshare.records.naming import full_label
@@ -86,7 +86,7 @@ def _speed(run: Run) -> float:
 
 def numbers() -> Iterator[tuple[dict[str, Any], Recipe]]:
     """The lines of `tables` without cost and command, each with the paper's recipe."""
-    runs = [run for run in load_runs() if not recoded(run.recipe)]
+    runs = unaltered(load_runs())
     for name, table in paper.load()["tables"].items():
         compared = paper.compare(runs, name)
         for row in table["rows"]:
@@ -109,7 +109,7 @@ def figures() -> pd.DataFrame:
     """
     import pandas as pd
 
-    runs = [run for run in load_runs() if not recoded(run.recipe)]
+    runs = unaltered(load_runs())
     lines = []
     for name, about in paper.load()["figures"].items():
         if models := paper.models(name):

@@ -120,13 +120,13 @@ def _straight(family: Sequence[Sequence[Run]]) -> str:
         return ""
     sets = [family[0], *coarser]
     at = [steps(seeds[0].recipe.data) for seeds in sets]
-    first, last = (_mean(sets[i + 1]) - _mean(sets[i]) for i in (0, -2))
-    due = first * (at[-1] - at[-2]) / (at[1] - at[0])
-    more = "more" if last < due else "less"
+    first, last = difference(sets[1], sets[0]), difference(sets[-1], sets[-2])
+    ratio = (at[-1] - at[-2]) / (at[1] - at[0])
+    more = "more" if last.points < ratio * first.points else "less"
     return (
-        f"From quality {_quality(sets[-2])} to {_quality(sets[-1])} they rise by {last:.2f} "
-        f"points, where {due:.2f} would be in proportion. If errors bend so from the start, "
-        f"{more} than that share comes from the rounding."
+        f"From quality {_quality(sets[-2])} to {_quality(sets[-1])} they change by {last}, where "
+        f"{ratio * first.points:+.2f} ± {ratio * first.error:.2f} would be in proportion. If "
+        f"errors bend so from the start, {more} than that share comes from the rounding."
     )
 
 

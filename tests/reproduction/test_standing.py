@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -56,3 +57,12 @@ def test_every_conclusion_stands_on_its_page() -> None:
     for source, line in lines:
         if source in pages:
             assert line in pages[source]
+
+
+def test_images_encoded_for_a_run_conclude_nothing(
+    recorded: list[Run], soft_run: Callable[..., Run]
+) -> None:
+    run = soft_run("swrn-28-1-4", {"stage1": (6, 4, 2)})
+    for data, told in (("cifar10", True), ("cifar10-q50", False)):
+        recorded[:] = [replace(run, recipe=for_profile(run.recipe.model, data, "fast"))]
+        assert any("a chessboard, in each of" in text for text in standing.conclusions()) == told

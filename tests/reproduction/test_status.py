@@ -145,6 +145,14 @@ def test_stand_ins_of_a_figure_count_on_copies_of_its_own_set(
     assert state("Figure 6") == ("recorded at the paper's settings", 1)
 
 
+def test_images_encoded_for_a_run_stand_in_for_none(recorded: list[Run], make_run: Make) -> None:
+    for model in ("swrn-28-1", "swrn-28-10", "swrn-40-1-8"):
+        recorded += [make_run(for_profile(model, "cifar10-jpeg-q50", "fast"))]
+    about = line("SWRN 28-10", "cifar10")
+    assert (about["other runs"], about["stand-ins"]) == (0, 0)
+    assert not status.figures()[["other runs", "stand-ins"]].any(axis=None)
+
+
 def test_every_command_trains_what_fills_its_line(recorded: list[Run], make_run: Make) -> None:
     parse = pytest.importorskip("softshare.commands").parse
     found = status.tables()
