@@ -11,15 +11,10 @@ from softshare.data.inventory import original
 from softshare.paper.matching import data_set, stands_in, unaltered, varied
 from softshare.recipe import Recipe, for_profile
 from softshare.records import Run, load_runs
-from softshare.records.naming import full_label
-from softshare.records.origin import made_on
 from softshare.records.provenance import command
 from softshare.reproduction.plan import Plan
-from softshare.results import speed
-from softshare.results.speed_tables import three
 from softshare.results.variants import TITLE, variant
 from softshare.training.cost import flops
-from softshare.wording import span
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,43 +40,6 @@ def tables() -> pd.DataFrame:
         cost = {"cost of a run (EFLOP)": flops(recipe) / 1e18, "command": command(recipe)}
         lines.append(line | cost)
     return pd.DataFrame(lines)
-
-
-def waiting(every: pd.DataFrame) -> str:
-    """How long what is not attempted would take, at the fastest rate of training measured.
-
-    Of a record, or of a benchmark of images per second: most of the networks that are left are
-    wide, and what a narrow one reaches on a GPU says little of them.
-
-    Args:
-        every: as `tables` returns it.
-
-    Example:
-        >>> print(waiting(tables().iloc[:0]))
-        Nothing is left to attempt.
-    """
-    left = every[every["verdict"] == "not attempted"].drop_duplicates("command")
-    if left.empty:
-        return "Nothing is left to attempt."
-    rates = [(_speed(r), f"{full_label(r)} on {made_on(r.origin)}") for r in load_runs()]
-    for record in speed.load("images_per_second"):
-        words = f"the benchmark of {speed.label(record)} on {speed.device(record)}"
-        rates.append((record["floor"]["flops"] / record["medians"]["ours"], words))
-    if not rates:
-        return "How long that takes is not known: no training is recorded yet."
-    rate, fastest = max(rates)
-    seconds = 1e18 * left["cost of a run (EFLOP)"] / rate
-    return (
-        "What is not attempted is a matter of time. The fastest training that was measured ran at "
-        f"{three(rate / 1e12)} TFLOP/s ({fastest}). At that rate one run of the smallest of "
-        f"these networks takes {span(seconds.min())}, and one of each {span(seconds.sum())}; "
-        "narrow networks reach less of it."
-    )
-
-
-def _speed(run: Run) -> float:
-    """FLOP a second in training: two a MAC, forward once and backward twice."""
-    return 6.0 * (run.model["macs"] or 0) * run.cost["images_per_second"]
 
 
 def numbers() -> Iterator[tuple[dict[str, Any], Recipe]]:

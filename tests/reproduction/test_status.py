@@ -21,7 +21,6 @@ Make = Callable[..., Run]
 def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
     runs: list[Run] = []
     monkeypatch.setattr(status, "load_runs", lambda: runs)
-    monkeypatch.setattr(status.speed, "load", lambda name: [])
     return runs
 
 
@@ -213,36 +212,3 @@ def test_a_figure_on_another_set_is_not_the_papers(recorded: list[Run], make_run
     assert state("Figure 7") == ("recorded at profile paper: not comparable", 1)
     recorded += [replace(run, recipe=for_profile("swrn-40-8-8"))]
     assert state("Figure 7") == ("recorded at the paper's settings", 2)
-
-
-def test_what_waits_is_reckoned_by_the_fastest_training(
-    recorded: list[Run], make_run: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    every = status.tables()
-    assert "no training is recorded yet" in status.waiting(every)
-    slow, fast = (
-        replace(
-            make_run(for_profile("wrn-28-1", "digits", "smoke", seed=seed)),
-            model={"macs": 50e6},
-            cost={"images_per_second": rate},
-        )
-        for seed, rate in enumerate((10, 100))
-    )
-    recorded += [slow, fast]
-    told = status.waiting(every)  # 6 x 50e6 x 100 FLOP a second
-    assert "ran at 0.03 TFLOP/s (WRN 28-1 on a device)" in told
-    smallest = every["cost of a run (EFLOP)"].min() * 1e18 / 3e10 / 86_400
-    assert f"smallest of these networks takes {smallest:.0f} days" in told
-    once = every.drop_duplicates("command")["cost of a run (EFLOP)"].sum() * 1e18
-    assert f"and one of each {once / 3e10 / 86_400 / 365.25:.0f} years;" in told
-    assert status.waiting(every.assign(verdict="close")) == "Nothing is left to attempt."
-    benchmark = {
-        "settings": {"net": "WRN 28-10", "batch": 128},
-        "quick": False,
-        "origin": {"device": "A GPU", "threads": 1},
-        "floor": {"flops": 30e9},
-        "medians": {"plain": 2e-4, "ours": 1e-4},
-    }
-    monkeypatch.setattr(status.speed, "load", lambda name: [benchmark])
-    wide = status.waiting(every).replace("\xa0", " ").replace("\u2011", "-")
-    assert "at 300 TFLOP/s (the benchmark of WRN 28-10, batch 128 on A GPU)" in wide
