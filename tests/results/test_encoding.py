@@ -80,7 +80,8 @@ def test_what_is_in_proportion_goes_back_to_the_error_without_any(straight: list
     assert "+2.00 ± 0.08 points at quality 50 (worse, p " in text
     assert "rounded to 0.5 of the standard's steps, and quality 50 rounds to 1" in text
     assert "2.00 ± 0.08 points of the error would come from that rounding" in text  # 12 - 10
-    assert "they change by +4.00 ± 0.08 points, where +4.00 ± 0.16 would be in" in text
+    assert "From quality 50 to 25 they change by +4.00 ± 0.08 points, where" in text
+    assert "+4.00 ± 0.16 would be in proportion." in text
 
 
 @pytest.mark.parametrize(("power", "word"), [(0.5, "more"), (2, "less")])

@@ -57,6 +57,14 @@ def test_seeds_are_told_together(run: Run) -> None:
     assert "was drawn and not learned" in text
 
 
+def test_two_kept_epochs_will_do_and_a_start_that_was_not_kept_is_no_matter(run: Run) -> None:
+    later = {epoch: run.coefficients[epoch] for epoch in ("1", "4")}
+    (text, _) = sentences([replace(run, coefficients=later)])
+    assert f"by {table([run])['with the end'][1]:.2f} after epoch 1 (" in text
+    assert "seeds" not in text and "was drawn" not in text
+    assert table([replace(run, coefficients=later)])["with the start"][0] == pytest.approx(1)
+
+
 def test_what_cannot_change_says_nothing(run: Run) -> None:
     ones = {epoch: {"stage1": [[1.0]] * 6} for epoch in ("0", "4")}
     assert "recorded yet" in sentences([replace(run, coefficients=ones)])[0]
