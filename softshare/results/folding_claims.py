@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -80,14 +81,15 @@ def _sentence(runs: Sequence[Run], claim: Claim) -> str:
     text = f"{label(run)} ({_trained(run)}, {many}), folded {claim.how}: "
     if not any(state.tied for state in states):
         return f"{text}no two layers are that alike (chance level {level:.2f})."
-    low = sum(state.threshold <= level + 1e-6 for state in states)
-    moved = sum(s.threshold <= drift.greatest(r) for r, s in zip(runs, states, strict=True))
+    above = sum(state.threshold > level + 1e-6 for state in states)
+    reach = [drift.greatest(run) for run in runs]
+    beyond = sum(s.threshold > far for s, far in zip(states, reach, strict=True))
+    moved = "" if any(map(math.isnan, reach)) else f" and beyond random drift in {beyond} of {n}"
     same = sum(state.foldings[STAGE].program == claim.program for state in states)
     text += (
         f"{_range([layers - s.tied for s in states], 'd')} of {layers} layers are left, at "
-        f"threshold {_range([_cut(s.threshold) for s in states], 's')}, not above the chance level "
-        f"of {level:.2f} in {low} of {n} and within reach of random drift in {moved} of {n}; "
-        f"stage 2 runs as in the paper in {same} of {n}; "
+        f"threshold {_range([_cut(s.threshold) for s in states], 's')}, above the chance level of "
+        f"{level:.2f} in {above} of {n}{moved}; stage 2 runs as in the paper in {same} of {n}; "
     )
     costs = [
         [_points(*each, end) for each in zip(runs, states, strict=True)] for end in ("", AGAIN)

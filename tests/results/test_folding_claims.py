@@ -111,9 +111,22 @@ def test_stage_2_onto_two_weights(soft_run: Callable[..., Run], rows: list[int],
     assert (line["cost"], line["recalibrated"]) == ("not measured", "not measured")
     (text,) = sentences([run], "figure4")
     assert f"stage 2 runs as in the paper in {same} of 1; what that costs is not measured." in text
-    assert "not above the chance level of 0.27 in 0 of 1 and within reach of random drift" in text
+    assert "above the chance level of 0.27 in 1 of 1 and beyond random drift in 0 of 1;" in text
     _, line = table([measured(run, 0.3)], "figure4").to_dict("records")
     assert (line["cost"], line["recalibrated"]) == ("+0.60", "+0.06"), "stage 2 alone"
+
+
+def test_drift_is_told_of_where_the_start_was_kept(soft_run: Callable[..., Run]) -> None:
+    run = soft_run("swrn-28-1-4", dict.fromkeys(STAGES, (6, 4, 6)), epochs=(0, 4))
+    still = tied_as(run, [0, 1, 0, 1, 0, 1], 0.01)
+    start = {group: torch.eye(6, 4).tolist() for group in STAGES}
+    turned = replace(still, coefficients={"0": start, "4": still.coefficients["4"]})
+    unknown = replace(still, coefficients={"4": still.coefficients["4"]})
+    texts = [sentences([run], "figure4")[0] for run in (still, turned, unknown)]
+    words = [text.partition("chance level of 0.27 in ")[2] for text in texts]
+    assert words[0].startswith("1 of 1 and beyond random drift in 0 of 1;"), "nothing moved"
+    assert words[1].startswith("1 of 1 and beyond random drift in 1 of 1;")
+    assert words[2].startswith("1 of 1; stage 2")
 
 
 def test_seeds_are_told_together_with_their_range(nested: Run) -> None:
