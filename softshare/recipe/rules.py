@@ -88,8 +88,8 @@ def check(recipe: Recipe) -> None:
             f"{', '.join(PATH_MODELS)} train on {PATHS!r} and nothing else does; got model "
             f"{recipe.model!r} with data {recipe.data!r}."
         )
-    held = quality(recipe.data)[0] in IN_MEMORY
-    if held if streams(recipe.model) else recipe.data == IMAGENET:
+    base, _ = quality(recipe.data)
+    if base in IN_MEMORY if streams(recipe.model) else base == IMAGENET:
         raise ValueError(
             f"wrn-50-2 and swrn-50-2[-k] read photographs from files, {IMAGENET} or a folder, and "
             "other networks train on sets that are held in memory, such as cifar10; got model "

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from softshare import paper
+from softshare.data.compression import quality
 from softshare.data.inventory import files, original
 from softshare.models import build
 from softshare.paper.file import read
@@ -116,7 +117,7 @@ class Plan:
                 settings = row["options"] | {"seed": seed}
                 if self.epochs:
                     settings["epochs"] = self.epochs
-                if data == "digits" and "cutout" in settings:
+                if quality(data)[0] == "digits" and "cutout" in settings:
                     settings["cutout"] = _DIGITS_CUTOUT
                 name, width = kind(row["model"])
                 width = self.width or (

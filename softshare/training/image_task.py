@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from softshare import data
+from softshare.data.compression import quality
 from softshare.recipe import Recipe
 from softshare.training.random_streams import epoch_stream, subset
 
@@ -47,7 +48,7 @@ class ImageTask:
         self.recipe, self.test, self.device = recipe, test, device
         self.moments: dict[str, Any] = {"mean": train.mean, "std": train.std}
         self.augmentation: dict[str, Any] = {
-            "flip": recipe.data != "digits",
+            "flip": quality(recipe.data)[0] != "digits",
             "crop": train.images.shape[-1] // 8,
             "cutout": recipe.cutout,
         }

@@ -22,6 +22,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "networks train on sets that are held in memory, such as cifar10; got model 'wrn-50-2' "
         "with data 'cifar10'.",
     ),
+    (
+        {"model": "wrn-28-1", "data": "imagenet-q50"},
+        "wrn-50-2 and swrn-50-2[-k] read photographs from files, imagenet or a folder, and other "
+        "networks train on sets that are held in memory, such as cifar10; got model 'wrn-28-1' "
+        "with data 'imagenet-q50'.",
+    ),
     ({"epochs": 0}, "epochs must lie between 1 and 1e+06; got 0."),
     ({"batch_size": -1}, "batch_size must lie between 1 and 1e+06; got -1."),
     ({"phases": 0}, "phases must lie between 1 and 1e+06; got 0."),

@@ -166,9 +166,14 @@ def test_other_tables_show_what_they_trained(
     assert trainer.asked == []
 
 
-def test_cutout_is_the_papers_on_cifar(trainer: Any, tmp_path: Path) -> None:
-    ss.reproduce("table4", profile="fast", data="cifar10", runs=tmp_path)
-    assert {recipe.cutout for recipe in trainer.asked} == {16}
+@pytest.mark.parametrize(
+    ("data", "cutout"), [("cifar10", 16), ("cifar10-q75", 16), ("digits", 4), ("digits-q75", 4)]
+)
+def test_cutout_is_the_papers_on_cifar(
+    trainer: Any, tmp_path: Path, data: str, cutout: int
+) -> None:
+    ss.reproduce("table4", profile="fast", data=data, width=1, runs=tmp_path)
+    assert {recipe.cutout for recipe in trainer.asked} == {cutout}
 
 
 def test_the_row_of_k_shows_on_any_set(trainer: Any, tmp_path: Path) -> None:

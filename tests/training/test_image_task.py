@@ -38,6 +38,9 @@ def test_images_are_augmented_as_the_recipe_says(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(data, "load", lambda name, root=None: sets)
     list(ImageTask(replace(IMAGES, data="digits"), CPU).batches(0))
     assert seen[-1]["flip"] is False
+    sets = tuple(replace(s, name="digits-q50") for s in sets)
+    list(ImageTask(replace(IMAGES, data="digits-q50"), CPU).batches(0))
+    assert seen[-1]["flip"] is False, "nor are they as JPEG"
 
 
 def test_the_loss_of_images_is_cross_entropy() -> None:
