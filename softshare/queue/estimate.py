@@ -97,7 +97,8 @@ class Estimator:
             if not self.threads and (at_once := made.get("runs_at_once", 1)) > 1:
                 self._crowded.append((run.recipe, at_once, epoch))  # its own speed is not known
                 return
-            self._rates.setdefault(_like(run.recipe), []).append(rate)
+            for like in _likes(run.recipe, made.get("engine", "eager")):
+                self._rates.setdefault(like, []).append(rate)
             self._ratios.append(epoch / self._computed(run.recipe))
 
     def estimate(self, recipe: Recipe, done: int = 0, base: Estimate | None = None) -> Estimate:
@@ -105,9 +106,9 @@ class Estimator:
         left, start, found = recipe.total_epochs - done, START, cost(recipe)
         if "compiled" in self._engine(recipe, left):
             start += COMPILE
-        rates, epoch = self._rates.get(_like(recipe)), self._epoch(recipe)
+        epoch = self._epoch(recipe, left)
         folding = epoch * found.folding / found.epoch
-        measured = bool(rates) and (base is None or base.measured)
+        measured = bool(self._of_its_like(recipe, left)) and (base is None or base.measured)
         return Estimate(epoch, left, measured, start, folding, base)
 
     def slowdown(self, at_once: int) -> float:
@@ -124,12 +125,17 @@ class Estimator:
         """Part of the device that the run alone keeps busy."""
         return self.speed.share(cost(recipe).grain)
 
-    def _epoch(self, recipe: Recipe) -> float:
-        """Seconds of an epoch, alone on the device."""
-        if rates := self._rates.get(_like(recipe)):
+    def _epoch(self, recipe: Recipe, epochs: int = 0) -> float:
+        """Seconds of an epoch, alone on the device, of a run with so many left; 0 means all."""
+        if rates := self._of_its_like(recipe, epochs or recipe.total_epochs):
             return cost(recipe).examples / statistics.median(rates)
         ratio = statistics.median(self._ratios) if self._ratios else 1.0
         return self._computed(recipe) * ratio
+
+    def _of_its_like(self, recipe: Recipe, epochs: int) -> list[float]:
+        """Rates of the likest recorded: the same network and engine, or one of them."""
+        likes = _likes(recipe, self._engine(recipe, epochs))
+        return next((self._rates[like] for like in likes if like in self._rates), [])
 
     def _rate_alone(self, run: Run) -> float:
         """Examples a second; of a run that shared its cores with others, as if it had not."""
@@ -151,7 +157,12 @@ class Estimator:
         return found.epoch / self.speed.rate(found.grain)
 
 
-def _like(recipe: Recipe) -> tuple[object, ...]:
-    """What two recipes have in common that take equally long an epoch."""
+def _likes(recipe: Recipe, engine: str) -> tuple[tuple[object, ...], ...]:
+    """What recipes have in common that take equally long an epoch; the closest likeness first.
+
+    Of shared networks and plain ones of one size the operations are the same, mixing apart, which
+    takes less than what an engine saves.
+    """
     found, more = cost(recipe), (bool(recipe.recurrence), bool(recipe.dropout))
-    return recipe.model, found.examples, found.flops, found.scored, recipe.batch_size, *more
+    size = found.examples, found.flops, found.scored, recipe.batch_size, *more
+    return (recipe.model, engine, *size), (engine, *size), (recipe.model, *size)

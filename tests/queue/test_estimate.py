@@ -115,6 +115,30 @@ def test_a_record_of_a_run_that_shared_a_gpu_says_nothing_of_one_alone(
     assert Estimator(speed, [crowded, alone], "cuda").estimate(recipe).epoch == 100.0
 
 
+def test_a_record_of_the_engine_that_will_be_used_counts_before_another(
+    speed: Speed, a_gpu: str
+) -> None:
+    """A twin of the same size and engine says more than the network itself by another engine."""
+    short, long = (for_profile(LARGE, "cifar10", name) for name in ("fast", "paper"))
+    engines = [Estimator(speed, [], "cuda")._engine(r, r.total_epochs) for r in (short, long)]
+    assert engines == ["graphs", "compiled graphs"]
+
+    def epochs(*runs: tuple[str, float, str]) -> list[float]:
+        made = [
+            recorded(for_profile(model, "cifar10", "fast"), rate, a_gpu, engine=engine)
+            for model, rate, engine in runs
+        ]
+        known = Estimator(speed, made, "cuda")
+        assert known.estimate(short).measured and known.estimate(long).measured
+        return [known.estimate(recipe).epoch for recipe in (short, long)]
+
+    own = (LARGE, 1000.0, "compiled graphs")
+    assert epochs(own) == [50.0, 50.0], "of any engine, where nothing else is known"
+    assert epochs(own, (LARGE, 500.0, "graphs")) == [100.0, 50.0]
+    assert epochs(own, ("swrn-28-10-2", 500.0, "graphs")) == [100.0, 50.0]
+    assert epochs(own, ("wrn-28-4", 500.0, "graphs")) == [50.0, 50.0]
+
+
 def test_runs_that_shared_a_gpu_say_how_much_longer_each_takes(speed: Speed, a_gpu: str) -> None:
     """Each other run on the device adds as much, so eight take what three did and more."""
     recipe = for_profile(SMALL, profile="fast")
