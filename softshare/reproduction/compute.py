@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from softshare.records import Run, load_runs
 from softshare.records.naming import full_label
-from softshare.records.origin import made_on, shown_device
+from softshare.records.origin import made_on, on_cpu, shown_device
 from softshare.results import speed
 from softshare.results.speed_tables import three
 from softshare.wording import span
@@ -20,8 +20,9 @@ def spent() -> pd.DataFrame:
 
     Returns:
         The hours of training, and of measuring what folding costs, by the clock of each run, also
-        where several shared a device; the operations of training alone, in PFLOP, two a MAC. What
-        took a device longest stands first.
+        where several shared a device, and without foldings measured on another kind of device
+        afterwards; the operations of training alone, in PFLOP, two a MAC. What took a device
+        longest stands first.
 
     Example:
         >>> spent().columns.tolist()[:4]
@@ -38,7 +39,7 @@ def spent() -> pd.DataFrame:
             "profile": [run.profile for run in runs],
             "runs": 1,
             "hours of training": [run.cost["seconds"] / 3600 for run in runs],
-            "hours of foldings": [(run.cost.get("folding_seconds") or 0) / 3600 for run in runs],
+            "hours of foldings": [_folding(run) / 3600 for run in runs],
             "PFLOP": [_rate(run) * run.cost["seconds"] / 1e15 for run in runs],
         }
     )
@@ -78,6 +79,14 @@ def waiting(every: pd.DataFrame) -> str:
         f"these networks takes {span(seconds.min())}, and one of each {span(seconds.sum())}; "
         "narrow networks reach less of it."
     )
+
+
+def _folding(run: Run) -> float:
+    """Seconds in which the training's own kind of device measured what folding costs."""
+    kind = "cpu" if on_cpu(run.origin) else "cuda"
+    how = run.origin.get("folded", "")  # "on cpu in float32, from the kept weights", say
+    there = not how.startswith("on ") or how.startswith(f"on {kind} ")
+    return run.cost.get("folding_seconds") or 0.0 if there else 0.0
 
 
 def _rate(run: Run) -> float:

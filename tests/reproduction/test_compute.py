@@ -37,10 +37,15 @@ def test_time_adds_up_by_device_data_and_profile(recorded: list[Run], make_run: 
 
     assert compute.spent().empty
     add("A(R) CPU", "digits", 0, "smoke", seconds=36.0)
-    add("A(R) CPU", "cifar10", 0, seconds=7200.0, folding_seconds=1800.0)
+    add("A(R) CPU", "cifar10", 0, seconds=7200.0)
     add("A(R) CPU", "cifar10", 1, seconds=3600.0)
     add("NVIDIA X", "cifar10", 0, seconds=360.0, images_per_second=10_000.0)
     add("A(R) CPU", "cifar10-jpeg-q50", 0, seconds=18_000.0)
+    for number, there in enumerate(("cpu", "cuda", "cpu")):  # where foldings were made up for
+        how = {"folded": f"on {there} in float32, from the kept weights"}
+        run = recorded[number + 1]
+        cost = run.cost | {"folding_seconds": 1800.0}
+        recorded[number + 1] = replace(run, origin=run.origin | how, cost=cost)
     found = compute.spent()
     assert found[["device", "trained on", "profile", "runs"]].to_numpy().tolist() == [
         ["A CPU", "cifar10-jpeg-q50", "fast", 1],
