@@ -106,6 +106,9 @@ class Queue:
             if time.monotonic() + needed > self.stop_at or self._held(job.recipe.base):
                 continue
             if not self.room.has(job.recipe, [worker.job.recipe for worker in self.workers]):
+                turn = min(worker.due for worker in self.workers)
+                if self.place.shared and turn + needed > self.stop_at:
+                    continue  # no time will be left for it; perhaps for a shorter one
                 self._prepare(job, estimate)
                 return
             self.waiting.remove(job)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import signal
 import threading
+import time
 import warnings
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
@@ -63,6 +65,8 @@ class Worker:
     ) -> None:
         self.job, self.estimate = job, estimate
         self.done = job.recipe.total_epochs - estimate.epochs
+        self.due = math.inf
+        """When it is expected to be over, from `go` on."""
         self.ending: Ending | None = None
         self.warnings: list[str] = []
         self._most = CONTEXT.RawValue("i", 1)
@@ -84,6 +88,7 @@ class Worker:
 
     def go(self) -> None:
         """Lets the run train."""
+        self.due = time.monotonic() + self.estimate.seconds
         with contextlib.suppress(OSError):  # it has left; `hear` finds out
             self.pipe.send("go")
 

@@ -66,7 +66,7 @@ class _Pretended:
         self.at_once = max(self.at_once, runs)
 
     def go(self) -> None:
-        self.may_train = True
+        self.may_train, self.due = True, time.monotonic() + self.estimate.seconds
         self.log.append(("start", self.job))
 
     def close(self) -> None:

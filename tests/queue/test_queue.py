@@ -111,6 +111,18 @@ def test_on_a_gpu_the_next_run_is_prepared_while_one_is_at_work(
     assert len(summary.done) == 3 and not (summary.left or summary.failed)
 
 
+def test_what_would_not_fit_at_its_turn_is_not_prepared_and_a_shorter_one_is(
+    job: Callable[..., Job], pretended: Any, work: Callable[..., Summary], speed: Speed
+) -> None:
+    one, two, short = job(LARGE), job(LARGE, 1), job(SMALL, epochs=1)
+    long = Estimator(speed, [], "cpu").estimate(one.recipe).seconds
+    summary = work([one, two, short], device="cuda", workers=8, budget=1.5 * long, whole=True)
+    assert ("prepare", short) == pretended.log[2] and pretended.log[3] == ("end", one)
+    assert summary.left == [], "it was over sooner than was thought, and all had their turn"
+    assert started(pretended) == [one, two, short]
+    assert pretended.log.index(("dismiss", short)) < pretended.log.index(("start", two))
+
+
 def test_on_a_cpu_nothing_is_prepared_beside_runs_that_need_its_cores(
     job: Callable[..., Job], pretended: Any, work: Callable[..., Summary]
 ) -> None:
@@ -309,7 +321,7 @@ def test_real_runs_one_after_the_other_each_prepared_beside_the_one_before(
         for seed in range(3)
     ]
     place, estimator = Place("cpu", 1, 1, tmp_path / "runs"), Estimator(speed, [], "cpu")
-    deadline, seen = time.monotonic() + 200, []
+    deadline, seen = time.monotonic() + (3000 if leaves else 200), []  # else none is prepared
     queue = Queue(jobs, place, estimator, Narrator(quiet=True), deadline, 10.0)
     prepare = queue._prepare
 
