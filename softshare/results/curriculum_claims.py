@@ -60,8 +60,9 @@ def _how_judged(metric: str, chances: Sequence[float | None]) -> str:
         f"All by {by} as mean ± standard deviation over n seeds. *Seen* and *the opposite* are "
         f"what Welch's t-test tells apart at {LEVEL}; the bounds of a difference are those of its "
         f"{100 * (1 - LEVEL):.0f} % confidence interval. Seed by seed the networks are given the "
-        "same examples, which this test leaves unused. Of networks that are alike, one comparison "
-        f"in {BY_CHANCE} is told apart by chance."
+        "same examples, which that test leaves unused: the second p, *by seed*, is of the paired "
+        "t-test, which does not, and no verdict rests on it. Of networks that are alike, one "
+        f"comparison in {BY_CHANCE} is told apart by chance."
     )
     judged = [p for p in chances if p is not None]
     if not judged:

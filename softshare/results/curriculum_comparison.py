@@ -11,7 +11,7 @@ from softshare.recipe import PATHS, Recipe
 from softshare.records import Run
 from softshare.records.naming import label
 from softshare.results.curriculum import by_phase, spread
-from softshare.results.difference import LEVEL, interval, welch
+from softshare.results.difference import LEVEL, interval, paired, welch
 from softshare.wording import p_value
 
 Curve = list[list[float]]
@@ -70,18 +70,26 @@ class Comparison:
         measure: what was measured.
         ahead: of the network that the paper puts first, one number a seed.
         behind: of the other.
+        by_seed: whether the two have the same seeds, in the same order.
     """
 
     models: str
     measure: str
     ahead: list[float]
     behind: list[float]
+    by_seed: bool = False
 
     @property
     def p(self) -> float | None:
         """By `welch`; None where a network has one run."""
         several = min(len(self.ahead), len(self.behind)) > 1
         return welch(self.ahead, self.behind) if several else None
+
+    @property
+    def p_paired(self) -> float | None:
+        """By `paired`; None where a network has one run, or other seeds than the other has."""
+        several = self.by_seed and len(self.ahead) > 1
+        return paired(self.ahead, self.behind) if several else None
 
     @property
     def short(self) -> str:
@@ -101,26 +109,28 @@ class Comparison:
         if self.p is None:
             return text
         low, high = (f"{round(x, 3) + 0.0:+.3f}" for x in interval(self.ahead, self.behind))
-        return f"{text} (p {p_value(self.p)}; the difference lies between {low} and {high})"
+        again = "" if self.p_paired is None else f", by seed p {p_value(self.p_paired)}"
+        return f"{text} (p {p_value(self.p)}{again}; the difference lies between {low} and {high})"
 
 
 def comparisons(runs: Sequence[Run], metric: str) -> dict[str, list[Comparison]]:
     """Of each claim, as far as both its networks have runs."""
-    curves: dict[str, list[Curve]] = {}
-    for run in runs:
-        curves.setdefault(run.recipe.model, []).append(by_phase(run, metric))
+    curves: dict[str, dict[int, Curve]] = {}
+    for run in sorted(runs, key=lambda run: run.seed):
+        curves.setdefault(run.recipe.model, {})[run.seed] = by_phase(run, metric)
     found: dict[str, list[Comparison]] = {name: [] for name in CLAIMS}
     for name, (_, measures) in CLAIMS.items():
         models = paper.value(f"figures/figure5/{name}")
         if not all(model in curves for model in models):
             continue
         both = [curves[model] for model in models]
-        one_phase = any(len(curve) < 2 for each in both for curve in each)
+        one_phase = any(len(curve) < 2 for each in both for curve in each.values())
+        by_seed = list(both[0]) == list(both[1])
         words = " against ".join(names(models))
         for measure in measures:
             if measure != _AFTER_ONE or not one_phase:
-                ahead, behind = ([_MEASURES[measure](curve) for curve in each] for each in both)
-                found[name].append(Comparison(words, measure, ahead, behind))
+                ahead, behind = (list(map(_MEASURES[measure], each.values())) for each in both)
+                found[name].append(Comparison(words, measure, ahead, behind, by_seed))
     return found
 
 

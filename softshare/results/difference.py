@@ -83,6 +83,24 @@ def welch(one: Sequence[float], other: Sequence[float]) -> float:
     return float(2 * stdtr(degrees, -abs(apart) / error))
 
 
+def paired(one: Sequence[float], other: Sequence[float]) -> float:
+    """The same of values that belong together in pairs: p of the paired t-test, two-sided.
+
+    Args:
+        one: two values or more.
+        other: for each of them one.
+
+    Example:
+        >>> round(paired([0.8, 0.9], [0.6, 0.8]), 3), paired([1, 2], [1, 2])
+        (0.205, 1.0)
+    """
+    from scipy.special import stdtr
+
+    apart = [x - y for x, y in zip(one, other, strict=True)]
+    mean, error = statistics.mean(apart), statistics.stdev(apart) / math.sqrt(len(apart))
+    return float(2 * stdtr(len(apart) - 1, -abs(mean) / error)) if error else float(not mean)
+
+
 def interval(one: Sequence[float], other: Sequence[float]) -> tuple[float, float]:
     """Where the difference of the means lies, but for a chance of `LEVEL`: Welch's interval.
 

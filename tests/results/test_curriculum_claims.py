@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from scipy.stats import t
+from scipy.stats import t, ttest_rel
 
 from softshare import paper
 from softshare.recipe import for_profile
 from softshare.records import Run
 from softshare.results.curriculum_claims import sentences
 from softshare.results.curriculum_comparison import verdict
+from softshare.wording import p_value
 
 Make = Callable[..., Run]
 
@@ -82,7 +83,7 @@ def test_each_comparison_shows_how_often_chance_would_part_alike_networks(
     make: Callable[..., list[Run]],
 ) -> None:
     *told, by, _ = sentences(make(AS_THE_PAPER, apart=0.5))
-    shown = [float(p) for line in told for p in re.findall(r"\(p = ([\d.e-]+);", line)]
+    shown = [float(p) for line in told for p in re.findall(r"\(p = ([\d.e-]+),", line)]
     assert len(shown) == 6
     assert "Here 6 comparisons are made; by Holm's rule, which allows for that, none of them" in by
     assert all(0.05 < p <= 1 for p in shown)
@@ -90,6 +91,20 @@ def test_each_comparison_shows_how_often_chance_would_part_alike_networks(
     assert shown[0] == pytest.approx(student, rel=0.05)
     reach = t.ppf(0.975, df=4) * 0.5 * math.sqrt(2 / 3)
     assert f"lies between {0.3 - reach:+.3f} and {0.3 + reach:+.3f})" in told[0]
+
+
+def test_runs_of_the_same_seeds_are_compared_in_pairs_too(make: Callable[..., list[Run]]) -> None:
+    runs = make(AS_THE_PAPER, apart=0.5)
+    for run, off in zip(runs, (0.0, 0.2, -0.1, 0.1, 0.0, 0.0), strict=False):
+        run.curves["f1"][-1] += off
+    ends = {m: [r.curves["f1"][-1] for r in runs if r.recipe.model == m] for m in AS_THE_PAPER}
+    told = sentences(list(reversed(runs)))
+    p = ttest_rel(ends["scnn"], ends["cnn"]).pvalue
+    assert f", by seed p {p_value(p)}; the difference" in told[0]
+    assert told == sentences(runs), "in whatever order they are found"
+    assert "seen" not in told[0].split("Ours:")[1], "no verdict rests on it"
+    less = sentences([run for run in runs if run.recipe.model != "cnn" or run.seed])
+    assert "by seed p" not in less[0] + less[1] and "by seed p" in less[2]
 
 
 def test_what_cannot_be_measured_is_named(make: Callable[..., list[Run]], make_run: Make) -> None:

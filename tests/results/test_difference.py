@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from scipy.stats import norm, ttest_ind
+from scipy.stats import norm, ttest_ind, ttest_rel
 
 from softshare.recipe import for_profile
 from softshare.records import Run
@@ -18,6 +18,7 @@ from softshare.results.difference import (
     difference,
     holm,
     interval,
+    paired,
     welch,
 )
 
@@ -72,6 +73,17 @@ def test_welch_is_scipys(sizes: tuple[int, int], apart: float) -> None:
     wanted = ttest_ind(one, other, equal_var=False).confidence_interval(1 - LEVEL)
     assert (low, high) == pytest.approx((wanted.low, wanted.high))
     assert (low <= 0 <= high) == (welch(one, other) >= LEVEL)
+
+
+@pytest.mark.parametrize("pairs", [2, 3, 7])
+@pytest.mark.parametrize("apart", [0.0, 0.5, 3.0])
+def test_paired_is_scipys(pairs: int, apart: float) -> None:
+    torch.manual_seed(pairs)
+    one, other = torch.randn(2, pairs, dtype=torch.float64).tolist()
+    other = [value + apart for value in other]
+    assert paired(one, other) == pytest.approx(ttest_rel(one, other).pvalue)
+    assert paired(one, other) == pytest.approx(paired(other, one))
+    assert paired(one, one) == 1 and paired([1.0, 3.0], [2.0, 4.0]) == 0
 
 
 def test_seeds_without_any_spread_are_told_apart_by_any_difference() -> None:
