@@ -64,12 +64,13 @@ def sentences(runs: Sequence[Run]) -> list[str]:
     lines = []
     for first, *others in families(runs):
         means = _means(first)
+        last = means.iloc[-1]
         way = ", ".join(f"{mean:.2f} after epoch {epoch}" for epoch, mean in means["mean"].items())
         ends = "; ".join(map(_end, others))
         lines.append(
             f"{full_label(first[0])} ({first[0].data['name']}, {seeded([r.seed for r in first])}), "
             f"kept at its first learning rate: similarity {way}, where movement alone gives "
-            f"{means['drift'].iloc[-1]:.2f}."
+            f"{last['drift']:.2f}, and a chessboard of {last['chessboard']:+.2f}."
             + (f" On schedules that lower the rate it ends at {ends}." if ends else "")
         )
     return lines or ["No network has been kept at its first learning rate yet."]
@@ -78,8 +79,8 @@ def sentences(runs: Sequence[Run]) -> list[str]:
 def _end(seeds: Sequence[Run]) -> str:
     recipe, last = seeds[0].recipe, _means(seeds).iloc[-1]
     return (
-        f"{last['mean']:.2f} (movement {last['drift']:.2f}) after {length(recipe)}, "
-        f"{_at_first(recipe)} of them at that rate (n = {len(seeds)})"
+        f"{last['mean']:.2f} (movement {last['drift']:.2f}) and {last['chessboard']:+.2f} after "
+        f"{length(recipe)}, {_at_first(recipe)} of them at that rate (n = {len(seeds)})"
     )
 
 

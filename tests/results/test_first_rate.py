@@ -86,8 +86,12 @@ def test_the_sentence_goes_through_the_epochs_and_ends_with_the_other_schedules(
     assert (
         f"similarity {a:.2f} after epoch 0, {b:.2f} after epoch 1, {c:.2f} after epoch 25" in text
     )
-    assert f"where movement alone gives {means['drift'][2]:.2f}." in text
-    ends = [f"{row['mean']:.2f} (movement {row['drift']:.2f})" for _, row in means[5::3].iterrows()]
+    end = f"{means['drift'][2]:.2f}, and a chessboard of {means['chessboard'][2]:+.2f}."
+    assert f"where movement alone gives {end}" in text
+    ends = [
+        f"{row['mean']:.2f} (movement {row['drift']:.2f}) and {row['chessboard']:+.2f}"
+        for _, row in means[5::3].iterrows()
+    ]
     assert f"ends at {ends[0]} after 30 epochs, 9 of them at that rate (n = 1); {ends[1]} " in text
     assert text.endswith("after 10 epochs, 3 of them at that rate (n = 2).")
-    assert sentences(family[3:])[0].endswith(f"{means['drift'][2]:.2f}.")
+    assert sentences(family[3:])[0].endswith(end)
