@@ -74,6 +74,11 @@ def test_the_table_sets_each_encoding_beside_the_set_itself(straight: list[Run])
     assert rows.loc[0, "here"] == "" and rows.loc[0, ["difference", "s.e.", "p"]].isna().all()
 
 
+def test_one_run_has_no_spread(straight: list[Run]) -> None:
+    rows = table([straight[0], *straight[6:]])
+    assert rows["n"].tolist() == [3, 1] and rows["spread"].isna().tolist() == [False, True]
+
+
 def test_what_is_in_proportion_goes_back_to_the_error_without_any(straight: list[Run]) -> None:
     (text,) = sentences(straight)
     assert "12.00 % on cifar10-jpeg (n = 3)" in text
