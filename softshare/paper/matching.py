@@ -118,6 +118,18 @@ def unaltered(runs: Iterable[Run]) -> list[Run]:
     return [run for run in runs if not recoded(run.recipe)]
 
 
+def unlowered(recipe: Recipe) -> bool:
+    """Whether a network of images keeps its first learning rate, as in the paper's first epochs.
+
+    What becomes of its layers tells something then, and its error nothing of a whole training.
+
+    Example:
+        >>> unlowered(Recipe("swrn-28-1", milestones=())), unlowered(Recipe("scnn", PATHS))
+        (True, False)
+    """
+    return recipe.data != PATHS and not recipe.milestones
+
+
 def tuned(recipe: Recipe) -> bool:
     """Whether a recipe trains a folded network further, which is no row of the paper."""
     return recipe.tune > 0

@@ -117,7 +117,8 @@ class Estimator:
         By the records of runs that shared one: each other run adds as much. 1 without any.
         """
         each = [
-            (seconds / self._epoch(recipe) - 1) / (n - 1) for recipe, n, seconds in self._crowded
+            (seconds / self._epoch(recipe, recipe.total_epochs) - 1) / (n - 1)
+            for recipe, n, seconds in self._crowded
         ]
         return 1 + max(0.0, statistics.median(each)) * (at_once - 1) if each else 1.0
 
@@ -125,9 +126,9 @@ class Estimator:
         """Part of the device that the run alone keeps busy."""
         return self.speed.share(cost(recipe).grain)
 
-    def _epoch(self, recipe: Recipe, epochs: int = 0) -> float:
-        """Seconds of an epoch, alone on the device, of a run with so many left; 0 means all."""
-        if rates := self._of_its_like(recipe, epochs or recipe.total_epochs):
+    def _epoch(self, recipe: Recipe, epochs: int) -> float:
+        """Seconds of an epoch, alone on the device, of a run with so many left."""
+        if rates := self._of_its_like(recipe, epochs):
             return cost(recipe).examples / statistics.median(rates)
         ratio = statistics.median(self._ratios) if self._ratios else 1.0
         return self._computed(recipe) * ratio

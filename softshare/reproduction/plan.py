@@ -13,7 +13,7 @@ from softshare.data.compression import quality
 from softshare.data.inventory import files, original
 from softshare.models import build
 from softshare.paper.file import read
-from softshare.paper.matching import kind, place, recoded, stands_in, varied
+from softshare.paper.matching import kind, place, recoded, stands_in, unlowered, varied
 from softshare.recipe import PROFILES, Recipe, for_profile
 from softshare.recipe.request import request
 from softshare.records import Run
@@ -25,6 +25,7 @@ TARGETS = (
 )
 PREFERRED = ("cifar10", "cifar10-jpeg")
 _FOLDED = ("figure4", "figure6")  # whose networks the paper folds
+_ALONG = ("figure6", "figure7", "figure8")  # of layers, and not of errors: a beginning will do
 _FIXED = {"figure5": ("width", "data"), "table3": ("width",)}  # by the target itself
 _DIGITS_CUTOUT = 4  # half of the side, like 16 of 32
 
@@ -131,6 +132,8 @@ class Plan:
     def concerns(self, run: Run) -> bool:
         """Whether a run belongs to the target."""
         if self.data == "auto" and recoded(run.recipe):
+            return False
+        if unlowered(run.recipe) and self.target not in _ALONG:
             return False
         if self.target == "figure3":
             return efficiency.shows(run)

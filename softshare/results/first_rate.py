@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from softshare.paper.matching import unaltered, varied
+from softshare.paper.matching import unaltered, unlowered, varied
 from softshare.recipe import PATHS, Recipe
 from softshare.records import Run
 from softshare.records.naming import full_label, length
 from softshare.results.comparable import by_seed
 from softshare.results.patterns import patterns
+from softshare.results.settling import at_first_rate
 from softshare.wording import seeded
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def families(runs: Sequence[Run]) -> list[list[list[Run]]]:
         alike = replace(seeds[0].recipe, seed=0, epochs=1, milestones=(), profile="paper")
         found.setdefault(alike, []).append(seeds)
     for each in found.values():
-        each.sort(key=lambda seeds: (bool(seeds[0].recipe.milestones), -seeds[0].recipe.epochs))
-    return [each for each in found.values() if not each[0][0].recipe.milestones]
+        each.sort(key=lambda seeds: (not unlowered(seeds[0].recipe), -seeds[0].recipe.epochs))
+    return [each for each in found.values() if unlowered(each[0][0].recipe)]
 
 
 def table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -54,7 +55,13 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
     lines = []
     for seeds in (seeds for family in families(runs) for seeds in family):
         recipe = seeds[0].recipe
-        about = full_label(recipe), recipe.data, recipe.total_epochs, _at_first(recipe), len(seeds)
+        about = (
+            full_label(recipe),
+            recipe.data,
+            recipe.total_epochs,
+            at_first_rate(recipe),
+            len(seeds),
+        )
         lines += [(*about, epoch, *row) for epoch, row in _means(seeds).iterrows()]
     return pd.DataFrame(lines, columns=[*_ABOUT, *COLUMNS])
 
@@ -69,8 +76,8 @@ def sentences(runs: Sequence[Run]) -> list[str]:
         ends = "; ".join(map(_end, others))
         lines.append(
             f"{full_label(first[0])} ({first[0].data['name']}, {seeded([r.seed for r in first])}), "
-            f"kept at its first learning rate: similarity {way}, where movement alone gives "
-            f"{last['drift']:.2f}, and a chessboard of {last['chessboard']:+.2f}."
+            f"kept at its first learning rate: similarity {way} (by movement alone "
+            f"{last['drift']:.2f}), with a chessboard of {last['chessboard']:+.2f} at the end."
             + (f" On schedules that lower the rate it ends at {ends}." if ends else "")
         )
     return lines or ["No network has been kept at its first learning rate yet."]
@@ -79,8 +86,8 @@ def sentences(runs: Sequence[Run]) -> list[str]:
 def _end(seeds: Sequence[Run]) -> str:
     recipe, last = seeds[0].recipe, _means(seeds).iloc[-1]
     return (
-        f"{last['mean']:.2f} (movement {last['drift']:.2f}) and {last['chessboard']:+.2f} after "
-        f"{length(recipe)}, {_at_first(recipe)} of them at that rate (n = {len(seeds)})"
+        f"{last['mean']:.2f} ({last['drift']:.2f}) with {last['chessboard']:+.2f} after "
+        f"{length(recipe)}, {at_first_rate(recipe)} of them at that rate (n = {len(seeds)})"
     )
 
 
@@ -88,9 +95,3 @@ def _means(seeds: Sequence[Run]) -> pd.DataFrame:
     """By epoch, over all groups and seeds."""
     epochs = sorted({int(epoch) for run in seeds for epoch in run.coefficients})
     return patterns(seeds, epochs).groupby("epoch")[list(COLUMNS)].mean()
-
-
-def _at_first(recipe: Recipe) -> int:
-    """Epochs before the learning rate first falls."""
-    rates = [recipe.lr_at(epoch) for epoch in range(recipe.total_epochs)]
-    return sum(rate == rates[0] for rate in rates)

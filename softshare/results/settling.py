@@ -99,14 +99,24 @@ def sentences(runs: Sequence[Run]) -> list[str]:
     return lines or ["No soft-shared network whose similarities change is recorded yet."]
 
 
-def _fall(recipe: Recipe) -> str:
+def at_first_rate(recipe: Recipe) -> int:
+    """Epochs before the learning rate first falls.
+
+    Example:
+        >>> at_first_rate(Recipe("wrn-28-10")), at_first_rate(Recipe("wrn-28-10", milestones=()))
+        (60, 200)
+    """
     rates = [recipe.lr_at(epoch) for epoch in range(recipe.total_epochs)]
-    lower = next((epoch for epoch, rate in enumerate(rates) if rate < rates[0]), None)
-    return "never falls" if lower is None else f"first falls after epoch {lower}"
+    return sum(rate == rates[0] for rate in rates)
+
+
+def _fall(recipe: Recipe) -> str:
+    first = at_first_rate(recipe)
+    return "never falls" if first == recipe.total_epochs else f"first falls after epoch {first}"
 
 
 def _pairs(S: Tensor) -> Tensor:
     return S[tuple(torch.triu_indices(len(S), len(S), 1))]
 
 
-__all__ = ["likeness", "sentences", "table"]
+__all__ = ["at_first_rate", "likeness", "sentences", "table"]

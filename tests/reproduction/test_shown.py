@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import softshare as ss
 from softshare.recipe import Recipe, for_profile
@@ -47,6 +48,26 @@ def test_just_what_is_asked_for_is_shown(
     assert found.runs == sorted(
         (runs[i] for i in shown), key=lambda run: (order[run.profile], run.path)
     )
+
+
+@pytest.mark.parametrize(
+    ("target", "model", "both"),
+    [
+        *((target, "swrn-28-1-4", False) for target in ("table1", "figure3", "figure4", "folding")),
+        *((target, "swrn-40-1-8", True) for target in ("figure6", "figure7", "figure8")),
+    ],
+)
+def test_a_training_that_is_only_begun_shows_its_layers_and_not_its_error(
+    make_run: Callable[..., Run], tmp_path: Path, target: str, model: str, both: bool
+) -> None:
+    """Kept at its first learning rate, a network errs more than at the end of a schedule."""
+    alpha = {group: torch.eye(6, 4).tolist() for group in ("stage1", "stage2", "stage3")}
+    whole = make_run(for_profile(model, "cifar10", "fast"), alpha=alpha)
+    begun = make_run(for_profile(model, "cifar10", "fast", milestones=()), alpha=alpha)
+    for run in (whole, begun):
+        run.save(tmp_path)
+    found = ss.reproduce(target, train=False, runs=tmp_path)
+    assert {run.path for run in found.runs} == {whole.path, *[begun.path] * both}
 
 
 def test_the_banner_names_profiles_variants_and_what_was_just_trained(

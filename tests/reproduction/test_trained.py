@@ -169,7 +169,7 @@ def test_other_tables_show_what_they_trained(
 @pytest.mark.parametrize(
     ("data", "cutout"), [("cifar10", 16), ("cifar10-q75", 16), ("digits", 4), ("digits-q75", 4)]
 )
-def test_cutout_is_the_papers_on_cifar(
+def test_cutout_is_the_papers_on_cifar_and_half_the_side_on_digits(
     trainer: Any, tmp_path: Path, data: str, cutout: int
 ) -> None:
     ss.reproduce("table4", profile="fast", data=data, width=1, runs=tmp_path)

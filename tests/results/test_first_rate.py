@@ -86,10 +86,12 @@ def test_the_sentence_goes_through_the_epochs_and_ends_with_the_other_schedules(
     assert (
         f"similarity {a:.2f} after epoch 0, {b:.2f} after epoch 1, {c:.2f} after epoch 25" in text
     )
-    end = f"{means['drift'][2]:.2f}, and a chessboard of {means['chessboard'][2]:+.2f}."
-    assert f"where movement alone gives {end}" in text
+    end = (
+        f"{means['drift'][2]:.2f}), with a chessboard of {means['chessboard'][2]:+.2f} at the end."
+    )
+    assert f" (by movement alone {end}" in text
     ends = [
-        f"{row['mean']:.2f} (movement {row['drift']:.2f}) and {row['chessboard']:+.2f}"
+        f"{row['mean']:.2f} ({row['drift']:.2f}) with {row['chessboard']:+.2f}"
         for _, row in means[5::3].iterrows()
     ]
     assert f"ends at {ends[0]} after 30 epochs, 9 of them at that rate (n = 1); {ends[1]} " in text
