@@ -66,6 +66,8 @@ def length(recipe: Recipe) -> str:
         >>> from softshare.recipe import for_profile
         >>> length(Recipe("wrn-28-1", epochs=1)), length(for_profile("scnn"))
         ('1 epoch', '5 × 50 epochs')
+        >>> length(for_profile("scnn", fold=0.9, tune=2))
+        '2 epochs'
     """
     return f"{epochs(recipe)} epoch" + ("" if recipe.total_epochs == 1 else "s")
 

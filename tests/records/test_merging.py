@@ -169,6 +169,16 @@ def test_a_record_is_refused_under_another_name_or_without_its_own_weights(
     assert not files("here")
 
 
+def test_weights_that_no_record_names_are_not_taken(files: Callable, runs: list[Run]) -> None:
+    weights, plain = Path(THERE, runs[0].path).with_suffix(".safetensors"), runs[2]
+    with zipfile.ZipFile("odd.zip", "w") as odd:
+        odd.write(Path(THERE, plain.path), f"runs/{plain.path}")
+        beside = Path(plain.path).with_suffix(".safetensors").as_posix()
+        odd.write(weights, f"runs/{beside}")
+    assert merge(["odd.zip"], HERE).added == [plain.path]
+    assert list(files(HERE)) == [plain.path]
+
+
 def test_a_run_that_is_being_trained_here_is_left_alone(runs: list[Run]) -> None:
     pack("out.zip", [run.path for run in runs], THERE)
     with held(checkpoint_of(runs[0].recipe, HERE), "x"):

@@ -12,7 +12,7 @@ import torch
 from softshare import storage
 from softshare.recipe import for_profile
 from softshare.records import Run, packing
-from softshare.records.holding import checkpoint_of
+from softshare.records.holding import LATER, checkpoint_of
 from softshare.records.merging import merge
 from softshare.records.packing import pack
 
@@ -86,6 +86,18 @@ def test_an_unfinished_run_travels_and_the_one_that_is_further_stays(runs: list[
     pack("out.zip", [], THERE, [recipe])
     (text,) = merge(["out.zip"], HERE).refused.values()
     assert "is damaged: its checksum does not match" in text
+
+
+def test_a_checkpoint_of_what_is_recorded_here_is_not_taken(make_run: Make) -> None:
+    recipe = for_profile("wrn-28-1", seed=7)
+    there = unfinished(THERE, 5)
+    pack("out.zip", [], THERE, [recipe])
+    run = make_run(recipe, 4.5)
+    run.save(HERE)
+    assert merge(["out.zip"], HERE).checkpoints == []
+    assert not checkpoint_of(recipe, HERE).exists()
+    replace(run, origin=run.origin | {"folded": LATER}).save(HERE)
+    assert merge(["out.zip"], HERE).checkpoints == [f"checkpoints/{there.name}"]
 
 
 def test_a_checkpoint_that_cannot_fit_is_named_and_not_even_read(

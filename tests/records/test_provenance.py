@@ -97,6 +97,8 @@ def test_the_line_tells_records_seeds_device_and_commit(make_run: Callable[..., 
     models = ("swrn-28-1-1", "swrn-28-1", "swrn-28-1-4", "wrn-28-1", "wrn-40-1")
     many = [make_run(for_profile(model, profile="smoke")) for model in models]
     assert "`digits/smoke/swrn-28-1`, `digits/smoke/swrn-28-1-4` and 2 more)" in line_of(many)
+    assert "`digits/smoke/swrn-28-1`, `digits/smoke/swrn-28-1-4` and 1 more)" in line_of(many[:4])
+    assert "more" not in line_of(many[:3])
 
 
 def test_several_commands_stand_folded_away_one_a_line(make_run: Callable[..., Run]) -> None:
