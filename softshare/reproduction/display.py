@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Any
 
@@ -33,6 +34,8 @@ def show(what: Any, under: str = "", digits: int = 2) -> None:
         names = [name for name in _WHOLE if name in what]
         whole = {n: unbroken for n in names if what[n].astype(str).str.len().max() <= _SHORT}
         style = what.style.hide(axis="index").format(precision=digits, na_rep="")
+        texts = [name for name in what if all(isinstance(cell, str) for cell in what[name])]
+        style.format(_together, subset=texts)
         if "p" in what:
             style.format(_chance, subset=["p"], na_rep="")
         display(style.set_table_styles(whole))
@@ -47,6 +50,11 @@ def show(what: Any, under: str = "", digits: int = 2) -> None:
             plt.close(figure)
     if under:
         display(Markdown(under))
+
+
+def _together(text: Any) -> str:
+    """A cell as HTML that a browser does not break at the hyphens of SWRN 28-10-2."""
+    return re.sub(r"\d+(-\d+)+\*?", r'<span style="white-space: nowrap">\g<0></span>', text)
 
 
 def _chance(p: Any) -> str:

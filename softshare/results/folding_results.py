@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from softshare.explorer.states import cut
 from softshare.paper import value
 from softshare.records import Run
-from softshare.records.naming import epochs, full_label, label
+from softshare.records.naming import full_label, label, length
 from softshare.results import drift
 from softshare.sharing.similarity import chance_level
-from softshare.wording import thousands
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +87,18 @@ def furthest(run: Run, points: float, end: str = "") -> Mapping[str, float] | No
 
 
 def summary(runs: Sequence[Run]) -> pd.DataFrame:
-    """A row for each soft-shared run: how far it folds within the paper's 0.3 points (Figure 6)."""
+    """A row for each soft-shared run: how far it folds within the paper's 0.3 points (Figure 6).
+
+    Returns:
+        What was trained and how; `chance` and `greatest drift`, the similarities that need no
+        training and no more than movement; its `score`, the `threshold` of its smallest folding
+        within the bound, and how much of its parameters is `left` then; the same two where
+        batch statistics are estimated anew.
+
+    Example:
+        >>> summary([]).empty
+        True
+    """
     import pandas as pd
 
     bound = value("figures/figure6/error_increase")
@@ -98,24 +108,18 @@ def summary(runs: Sequence[Run]) -> pd.DataFrame:
             continue
         line = {
             "network": label(run),
-            "trained on": run.data["name"],
-            "profile": run.profile,
-            "epochs": epochs(run.recipe),
-            "settings": _settings(run),
+            "training": ", ".join(map(_whole, _training(run))),
             "seed": run.seed,
             "chance": chance_of(run),
             "greatest drift": drift.greatest(run),
-            "parameters": thousands(run.model["parameters"]),
+            "score": _whole(score(run, unfolded(run))),
         }
-        for name, end in (("folded", ""), ("recalibrated", AGAIN)):
+        for name, end in (("", ""), ("recal. ", AGAIN)):
             best = furthest(run, bound, end)
-            line[f"{name}, before"] = (
-                score(run, unfolded(run, end)) if run.folded or not end else ""
-            )
             if best and not saves(run, best):
                 best = None
-            line[f"{name}, threshold"] = threshold(run, best) if best else _none(run)
-            line[f"{name}, parameters"] = thousands(int(best["parameters"])) if best else ""
+            line[f"{name}threshold"] = threshold(run, best) if best else _none(run)
+            line[f"{name}left"] = _share(run, best) if best else ""
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -142,10 +146,21 @@ def chance_of(run: Run) -> float:
     return max(chance_level(*shape, run.recipe.init) for shape in shapes)
 
 
-def _settings(run: Run) -> str:
-    """What else the recipe sets otherwise than its profile, and the name does not say."""
+def _training(run: Run) -> list[str]:
+    """What a run was trained on and how long, and what its name does not say of it."""
     own = run.recipe.own().items()
-    return ", ".join(f"{name} {value}" for name, value in own if name not in _TOLD)
+    settings = [f"{name} {value}" for name, value in own if name not in _TOLD]
+    return [run.data["name"], run.profile, length(run.recipe), *settings]
+
+
+def _whole(text: str) -> str:
+    """A text that a narrow column does not break."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _share(run: Run, line: Mapping[str, float]) -> str:
+    """What a folding leaves of a network's parameters."""
+    return f"{line['parameters'] / run.model['parameters']:.1%}"
 
 
 def _none(run: Run) -> str:

@@ -42,7 +42,18 @@ def test_short_names_are_not_broken_over_lines(shown: list[Any]) -> None:
     named, plain, wide = (frame.to_html() for frame in shown)
     for column in ("col1", "col2"):
         assert f"td.{column} {{\n  white-space: nowrap;\n}}" in named
-    assert "nowrap" not in plain and "nowrap" not in wide
+    assert "td.col" not in plain and "td.col" not in wide
+
+
+def test_a_networks_numbers_stay_together_where_its_column_is_narrow(shown: list[Any]) -> None:
+    names = ["WRN 28-10*", "SWRN 28-10-2 (cifar10-jpeg)"]
+    show(pd.DataFrame({"model": names, "ours": [3.5, 4.0], "mixed": ["28-10", 1.0]}))
+    cells = re.findall(r"<td [^>]*>(.*?)</td>", shown[0].to_html())
+    kept = '<span style="white-space: nowrap">{}</span>'.format
+    assert cells == [
+        *(f"WRN {kept('28-10*')}", "3.50", "28-10"),
+        *(f"SWRN {kept('28-10-2')} (cifar10-jpeg)", "4.00", "1.00"),
+    ]
 
 
 def test_a_small_p_is_never_shown_as_nothing(shown: list[Any]) -> None:

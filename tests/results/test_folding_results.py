@@ -15,6 +15,7 @@ from softshare.paper import value
 from softshare.plots.folding_plot import folding_curves
 from softshare.recipe import for_profile
 from softshare.records import Run
+from softshare.records.naming import length
 from softshare.results import drift
 from softshare.results.folding_results import (
     chance_of,
@@ -161,19 +162,23 @@ def test_a_tuned_network_stands_beside_the_one_it_came_from(run: Run) -> None:
 def test_the_summary_has_a_row_for_each_shared_run(run: Run, make_run: Callable[..., Run]) -> None:
     found = summary([run, replace(run, folded=[]), make_run(for_profile("wrn-28-1", epochs=1))])
     assert found["network"].tolist() == ["SWRN 28-1-4"] * 2
-    assert found["folded, threshold"].tolist() == ["none", "not measured"]
+    assert found["threshold"].tolist() == ["none", "not measured"]
     assert found["greatest drift"].tolist() == [drift.greatest(run)] * 2
     smaller = next(i for i, x in enumerate(run.folded) if saves(run, x))
     cheap = summary([scored(run, [(0, 0)] * (smaller + 1) + [(1, 1)])])
-    assert cheap["folded, threshold"].tolist() == [threshold(run, run.folded[smaller])]
+    assert cheap["threshold"].tolist() == [threshold(run, run.folded[smaller])]
+    share = run.folded[smaller]["parameters"] / run.model["parameters"]
+    assert cheap["left"].tolist() == cheap["recal. left"].tolist() == [f"{100 * share:.1f}%"]
+    assert found["left"].tolist() == ["", ""]
 
 
 def test_what_a_recipe_sets_of_its_own_tells_rows_apart(run: Run) -> None:
     cut = replace(run, recipe=replace(run.recipe, cutout=4))
     found = summary([run, cut])
-    assert found["settings"].tolist() == ["", "cutout 4"]
-    assert found["epochs"].tolist() == [str(run.recipe.epochs)] * 2
-    assert found["folded, before"].tolist() == ["14.25 %"] * 2
+    how = f"{run.data['name']}, {run.profile}, {length(run.recipe)}"
+    told = found["training"].str.replace("\N{NO-BREAK SPACE}", " ").tolist()
+    assert told == [how, f"{how}, cutout 4"]
+    assert found["score"].tolist() == ["14.25\N{NO-BREAK SPACE}%"] * 2
 
 
 def test_folding_at_a_printed_threshold_makes_the_folding_beside_it(run: Run) -> None:
