@@ -20,6 +20,7 @@ from softshare.results import (
     contrasts,
     curriculum_claims,
     efficiency,
+    equal_size_claims,
     folding_claims,
     folding_results,
     folding_sentences,
@@ -174,7 +175,7 @@ class Reproduction:
         if self.target == "appendix_b":
             return bullets(variant_claims.variant_sentences(self.runs))
         if self.target == "figure3":
-            return bullets(efficiency.efficiency_sentences(self.runs))
+            return bullets(equal_size_claims.equal_size_sentences(self.runs))
         if self.target in ("figure4", "figure6"):
             return bullets(folding_claims.sentences(self.runs, self.target))
         if self.target == "figure8":

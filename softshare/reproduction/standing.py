@@ -11,6 +11,8 @@ from softshare.records import load_runs
 from softshare.reproduction.collection import reproduce
 from softshare.reproduction.status import numbers
 from softshare.results import curriculum_claims, patterns, table_claims
+from softshare.results.equal_size import equal_size
+from softshare.results.equal_size_claims import conclusion
 from softshare.results.foremost import foremost
 from softshare.wording import plural
 
@@ -34,7 +36,7 @@ def extent() -> list[str]:
 
 
 def conclusions() -> list[str]:
-    """What the records say so far of each claim of a table, Figure 5 or 7, demonstrations apart.
+    """What the records say so far of each claim of a table, Figure 3, 5 or 7, demonstrations apart.
 
     With what it takes to conclude it.
 
@@ -47,6 +49,9 @@ def conclusions() -> list[str]:
         pairs = reproduce(name, train=False).contrasts()
         told = table_claims.conclusions(pairs[pairs["profile"] != "smoke"], name)
         lines += [f"{paper.load()['tables'][name]['source']}. {line}" for line in told]
+    sizes = equal_size(reproduce("figure3", train=False).runs)
+    if not (counted := sizes[sizes["profile"] != "smoke"]).empty:
+        lines.append(f"{paper.fact('figures/figure3/title').source}. {conclusion(counted)}")
     lines.append(table_claims.RULE)
     results = [run for run in foremost(unaltered(load_runs())) if run.profile != "smoke"]
     if found := patterns.chessboard_claim(results):

@@ -87,10 +87,15 @@ def by_seed(runs: Iterable[Run]) -> list[list[Run]]:
 
 
 def setting(run: Run) -> tuple[Any, ...]:
-    """What runs must have in common to be set beside each other."""
+    """What runs must have in common to be set beside each other: their `training` and a width."""
+    return *training(run), _width(run)
+
+
+def training(run: Run) -> tuple[Any, ...]:
+    """What networks of any size must have in common to have been trained alike."""
     own = _changed(run)
     examples = None if run.recipe.data == PATHS else run.data.get("checksum")  # drawn for each seed
-    return run.profile, run.data["name"], examples, _width(run), repr(own)
+    return run.profile, run.data["name"], examples, repr(own)
 
 
 def _width(run: Run) -> int:

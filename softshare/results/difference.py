@@ -43,24 +43,38 @@ class Difference:
 
 
 def difference(ours: Sequence[Run], others: Sequence[Run]) -> Difference:
-    r"""The difference of two networks that were trained alike and tested on the same images.
+    """The difference of two networks that were trained alike: `weighted` by 1 and -1."""
+    return weighted([(1, ours), (-1, others)])
 
-    With several seeds of both, the seeds decide, by `welch`: the images are the same ones. With
-    one of either, nothing is known of what a seed does, and drawing N test images for each
-    network anew, with p the error as a share and q = 1 - p, stands in for it beside what is known,
 
-    .. math:: s_1^2 / n_1 + s_2^2 / n_2 + 100^2 (p_1 q_1 + p_2 q_2) / N
+def weighted(parts: Sequence[tuple[float, Sequence[Run]]]) -> Difference:
+    r"""A weighted sum of the mean errors of networks that were tested on the same images.
+
+    With several seeds of each, the seeds decide: Welch's t-test, with Satterthwaite's degrees of
+    freedom, on :math:`\sum w_i m_i`. With one of any, nothing is known of what a seed does, and
+    drawing N test images for each network anew, with p the error as a share and q = 1 - p, stands
+    in for it beside what is known,
+
+    .. math:: \sum w_i^2 (s_i^2 / n_i + 100^2 p_i q_i / N)
 
     the square of the standard error, s being the standard deviation over n seeds, 0 of one.
+
+    Args:
+        parts: of each network the weight, and its runs, at least one.
     """
-    pairs = [[run.test_error for run in runs] for runs in (ours, others)]
-    means = [statistics.fmean(errors) for errors in pairs]
-    points = means[0] - means[1]
-    seeds = sum(statistics.variance(errors) / len(errors) for errors in pairs if len(errors) > 1)
-    if min(map(len, pairs)) > 1:
-        return Difference(points, math.sqrt(seeds), welch(*pairs))
-    images = sum(mean * (100 - mean) for mean in means) / ours[0].data["test"]
-    error = math.sqrt(seeds + images)
+    weights = [weight for weight, _ in parts]
+    values = [[run.test_error for run in runs] for _, runs in parts]
+    if min(map(len, values)) > 1:
+        points, error, degrees = _apart(values, weights)
+        return Difference(points, error, _chance(points, error, degrees))
+    test = parts[0][1][0].data["test"]
+    points = variance = 0.0
+    for weight, errors in zip(weights, values, strict=True):
+        mean = statistics.fmean(errors)
+        seeds = statistics.variance(errors) / len(errors) if len(errors) > 1 else 0.0
+        points += weight * mean
+        variance += weight**2 * (seeds + mean * (100 - mean) / test)
+    error = math.sqrt(variance)
     return Difference(points, error, math.erfc(abs(points) / error / math.sqrt(2)) if error else 1)
 
 
@@ -75,12 +89,7 @@ def welch(one: Sequence[float], other: Sequence[float]) -> float:
         >>> round(welch([0.8, 0.9], [0.1, 0.2]), 3), welch([1, 1], [1, 1]), welch([1, 1], [2, 2])
         (0.01, 1.0, 0.0)
     """
-    from scipy.special import stdtr
-
-    apart, error, degrees = _apart(one, other)
-    if not error:
-        return float(not apart)
-    return float(2 * stdtr(degrees, -abs(apart) / error))
+    return _chance(*_apart((one, other)))
 
 
 def paired(one: Sequence[float], other: Sequence[float]) -> float:
@@ -94,11 +103,9 @@ def paired(one: Sequence[float], other: Sequence[float]) -> float:
         >>> round(paired([0.8, 0.9], [0.6, 0.8]), 3), paired([1, 2], [1, 2])
         (0.205, 1.0)
     """
-    from scipy.special import stdtr
-
     apart = [x - y for x, y in zip(one, other, strict=True)]
     mean, error = statistics.mean(apart), statistics.stdev(apart) / math.sqrt(len(apart))
-    return float(2 * stdtr(len(apart) - 1, -abs(mean) / error)) if error else float(not mean)
+    return _chance(mean, error, len(apart) - 1)
 
 
 def interval(one: Sequence[float], other: Sequence[float]) -> tuple[float, float]:
@@ -117,7 +124,7 @@ def interval(one: Sequence[float], other: Sequence[float]) -> tuple[float, float
     """
     from scipy.special import stdtrit
 
-    apart, error, degrees = _apart(one, other)
+    apart, error, degrees = _apart((one, other))
     reach = float(stdtrit(degrees, 1 - LEVEL / 2)) * error if error else 0.0
     return apart - reach, apart + reach
 
@@ -137,13 +144,24 @@ def holm(chances: Sequence[float]) -> int:
     return len(chances)
 
 
-def _apart(one: Sequence[float], other: Sequence[float]) -> tuple[float, float, float]:
-    """The difference of the means, its standard error, and Welch's degrees of freedom."""
-    parts = [statistics.variance(values) / len(values) for values in (one, other)]
-    apart, variance = statistics.mean(one) - statistics.mean(other), sum(parts)
+def _apart(
+    groups: Sequence[Sequence[float]], weights: Sequence[float] = (1, -1)
+) -> tuple[float, float, float]:
+    """The weighted sum of the means, its standard error, and Satterthwaite's degrees of freedom."""
+    each = list(zip(groups, weights, strict=True))
+    apart = sum(weight * statistics.mean(values) for values, weight in each)
+    parts = [weight**2 * statistics.variance(values) / len(values) for values, weight in each]
+    variance = sum(parts)
     if not variance:
         return apart, 0.0, math.inf
     degrees = variance**2 / sum(
-        part**2 / (len(values) - 1) for part, values in zip(parts, (one, other), strict=True)
+        part**2 / (len(values) - 1) for part, values in zip(parts, groups, strict=True)
     )
     return apart, math.sqrt(variance), degrees
+
+
+def _chance(apart: float, error: float, degrees: float) -> float:
+    """p of a t-test, two-sided."""
+    from scipy.special import stdtr
+
+    return float(2 * stdtr(degrees, -abs(apart) / error)) if error else float(not apart)

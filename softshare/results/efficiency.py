@@ -11,7 +11,6 @@ from softshare import paper
 from softshare.paper.matching import by_setting, data_set, kind, variant, varied
 from softshare.records import Run
 from softshare.records.naming import label
-from softshare.results.comparable import alike
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,24 +85,6 @@ def points(runs: Sequence[Run]) -> pd.DataFrame:
         mean = statistics.fmean(errors)
         lines.append(("ours", kin, label(first), size, mean, spread, len(errors), *where))
     return pd.DataFrame(lines, columns=list(COLUMNS))
-
-
-def efficiency_sentences(runs: Sequence[Run]) -> list[str]:
-    """What fewer templates cost, among the runs that may be set beside each other."""
-    chosen = alike([run for run in runs if shows(run)])
-    table = points(chosen)
-    ours = table[table["who"] == "ours"].sort_values("parameters")
-    if ours.empty:
-        return ["No network of this figure is recorded yet."]
-    lines = [
-        f"{row['model']}: {row['parameters']:,} parameters, {row['error']:.2f}"
-        + (f" ± {row['spread']:.2f}" if row["n"] > 1 else "")
-        + f" % errors ({row['data']}, {row['profile']}, n = {row['n']})."
-        for _, row in ours.iterrows()
-    ]
-    if len({name.startswith("SWRN") for name in ours["family"]}) < 2:
-        lines.append("That is one family alone: nothing here says yet which is more efficient.")
-    return lines
 
 
 def _printed(millions: str) -> int:

@@ -15,7 +15,7 @@ from softshare import paper
 from softshare.plots.efficiency_plot import efficiency
 from softshare.recipe import for_profile
 from softshare.records import Run
-from softshare.results.efficiency import efficiency_sentences, points, shows
+from softshare.results.efficiency import points, shows
 from softshare.results.foremost import proper
 
 Make = Callable[..., Run]
@@ -79,17 +79,6 @@ def test_only_networks_trained_like_the_figures_are_shown(
     assert shows(run) is shown
     run.model["parameters"] = 1
     assert len(points([run])) == len(points([])) + shown
-
-
-def test_sentences_say_what_there_is_and_what_it_is_not(runs: list[Run]) -> None:
-    lines = efficiency_sentences(runs)
-    assert [line.partition(":")[0] for line in lines] == ["SWRN 28-2-1", "WRN 28-2", "SWRN 28-2"]
-    assert lines[1].endswith(
-        "1,467,610 parameters, 7.00 ± 1.00 % errors (cifar10, fast, 30 epochs, n = 3)."
-    )
-    assert "parameters, 6.00 % errors (" in efficiency_sentences(runs[:1])[0], "one has no spread"
-    assert "one family alone" in efficiency_sentences(runs[:3])[-1]
-    assert efficiency_sentences([]) == ["No network of this figure is recorded yet."]
 
 
 def test_every_point_is_drawn_where_it_belongs(runs: list[Run]) -> None:
