@@ -53,7 +53,7 @@ def test_one_of_equal_size_stands_against_that_network_alone(
 
 @pytest.mark.parametrize("size", [400_000, 1_000_000, 2_900_000])
 @pytest.mark.parametrize(
-    ("error", "beyond"), [("line + 3", "line"), ("line - 1e-3", ""), ("low - 2", "low")]
+    ("error", "beyond"), [("line + 0.3", "line"), ("line - 1e-3", ""), ("low - 0.2", "low")]
 )
 def test_between_two_sizes_it_stands_against_the_nearer_end(
     runs: Make, size: int, error: str, beyond: str
