@@ -122,27 +122,47 @@ def test_the_longest_training_up_to_the_papers_concludes(runs: Make) -> None:
     long = [
         *runs("wrn-28-2", 1_000_000, 5.0, 5.01),
         *runs("swrn-28-2-2", 1_000_000, 4.0, 4.01),
-        *runs("wrn-28-4", 4_000_000, 3.0, 3.01),
-        *runs("swrn-28-4-2", 4_000_000, 3.0, 3.01),
+        *runs("wrn-28-4", 4_000_000, 3.0, 3.02),
+        *runs("swrn-28-4-2", 4_000_000, 3.0, 3.02),
+        *runs("swrn-28-4", 4_001_000, 3.5, 3.52),
     ]
     short = [
         *runs("wrn-28-2", 1_000_000, 9.0, 9.01, epochs=10),
         *runs("swrn-28-2-2", 1_000_000, 12.0, 12.01, epochs=10),
     ]
     pairs = equal_size([*short, *long])
-    assert pairs["epochs"].tolist() == [30, 30, 10]
-    assert pairs["here"].tolist() == ["better", "not told apart", "worse"]
+    assert pairs["epochs"].tolist() == [30, 30, 30, 10]
+    assert pairs["here"].tolist() == ["better", "not told apart", "worse", "worse"]
     text = conclusion(pairs)
     assert (
-        ", of 2 networks (cifar10, 30 epochs, profile fast), **1 errs less, 0 more, and 1" in text
+        ", of 3 networks (cifar10, 30 epochs, profile fast), **1 errs less, 1 more, and 1" in text
     )
     assert (
         "cannot be told apart**: SWRN 28-2-2 with 1,000,000 parameters, 4.00 % errors, ag" in text
     )
-    assert "12.0" not in text and "28-4" not in text
+    assert (
+        "; SWRN 28-4 with 4,001,000 parameters, 3.51 % errors, against WRN 28-4, 3.01 %: " in text
+    )
+    assert "12.0" not in text and "28-4-2" not in text
     lines = equal_size_sentences([*short, *long])
     assert lines[0] == text and len(lines) == 2 + len(pairs)
     assert "against WRN 28-2, 9.00 %: +3.00 ± 0.01 points, worse (p" in lines[-1]
+    assert not any("within these" in line for line in lines), "equal is not between"
+
+
+def test_the_better_profile_concludes_before_the_longer_training(runs: Make) -> None:
+    better, longer = {"profile": "paper", "epochs": 20}, {"epochs": 40}
+    pairs = equal_size(
+        [
+            *runs("wrn-28-2", 1_000_000, 5.0, **better),
+            *runs("swrn-28-2", 1_000_000, 5.0, **better),
+            *runs("wrn-28-2", 1_000_000, 4.0, **longer),
+            *runs("swrn-28-2", 1_000_000, 4.0, **longer),
+        ]
+    )
+    assert "of 1 network (cifar10, 20 epochs, profile paper), **0 err less, 0 more, and 1 " in (
+        conclusion(pairs)
+    )
 
 
 def test_demonstrations_count_where_there_is_nothing_else(runs: Make) -> None:
