@@ -81,7 +81,7 @@ def _in_words(row: Any) -> str:
     within = " to " in row["against"] and not row["ours"]
     apart = f"{row['ours']:+.2f} ± {row['s.e.']:.2f} points, {row['here']} (p {p_value(row['p'])}; "
     times = f"{row['MACs']:.1f}"
-    costs = f" in {times} times its operations" if times != "1.0" else ""
+    costs = f" for {times} times the operations" if times != "1.0" else ""
     return (
         f"{row['shared']} with {row['parameters']:,} parameters, {row['error']:.2f} % errors"
         f"{costs}, against {row['against']}, {row['plain']} %: "

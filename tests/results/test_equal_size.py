@@ -180,7 +180,7 @@ def test_what_a_network_computes_and_what_its_ends_are_is_said(runs: Make) -> No
     ours = runs("swrn-28-2-2", 1_000_000, 4.0)
     deep = [replace(run, model=run.model | {"macs": 4_200_000}) for run in ours]
     single = equal_size_sentences([*deep, *runs("wrn-16-2", 1_000_000, 5.0)])
-    assert " 4.00 % errors in 2.1 times its operations, against WRN 16-2, 5.00 %: " in single[-1]
+    assert " 4.00 % errors for 2.1 times the operations, against WRN 16-2, 5.00 %: " in single[-1]
     between = [*runs("wrn-28-1", 300_000, 9.0), *runs("wrn-28-4", 3_000_000, 3.0)]
     lines = equal_size_sentences([*ours, *between])
     assert lines[2].startswith("Where no plain network is as large")
