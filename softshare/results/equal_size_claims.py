@@ -78,10 +78,12 @@ def conclusion(pairs: pd.DataFrame, where: str = "Here") -> str:
 
 def _in_words(row: Any) -> str:
     """A network and its plain one, how far apart they are, and how they were trained."""
-    within = " to " in row["against"] and not row["ours"]
+    between = " to " in row["against"]
+    within = between and not row["ours"]
     apart = f"{row['ours']:+.2f} ± {row['s.e.']:.2f} points, {row['here']} (p {p_value(row['p'])}; "
     times = f"{row['MACs']:.1f}"
-    costs = f" for {times} times the operations" if times != "1.0" else ""
+    whose = " of the larger" if between else ""
+    costs = f" for {times} times the operations{whose}" if times != "1.0" else ""
     return (
         f"{row['shared']} with {row['parameters']:,} parameters, {row['error']:.2f} % errors"
         f"{costs}, against {row['against']}, {row['plain']} %: "

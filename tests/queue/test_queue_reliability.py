@@ -323,7 +323,9 @@ def test_a_queue_without_time_or_told_to_end_keeps_every_epoch(queues: Queues) -
 def test_runs_do_not_outlive_a_queue_that_is_killed(queues: Queues) -> None:
     """The queue alone is killed, not its group: its runs notice, write and leave."""
     group = queues.start("--workers 2 --budget 5m")
-    while not queues.checkpoints():  # of both at once there need be none: one may end before
+    begun: set[Path] = set()
+    while len(begun) < 2:  # not at once: one run may end before the other has written anything
+        begun |= set(queues.checkpoints())
         time.sleep(0.01)
     os.kill(group, signal.SIGKILL)
     assert queues.end() == -signal.SIGKILL

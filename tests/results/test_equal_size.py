@@ -186,3 +186,6 @@ def test_what_a_network_computes_and_what_its_ends_are_is_said(runs: Make) -> No
     assert lines[2].startswith("Where no plain network is as large")
     assert "against WRN 28-1 to WRN 28-4, 3.00 to 5.86 %: within these (cifar10" in lines[-1]
     assert not any("Where no plain" in line for line in single)
+    deep = [replace(run, model=run.model | {"macs": 12_600_000}) for run in ours]
+    last = equal_size_sentences([*deep, *between])[-1]
+    assert " for 2.1 times the operations of the larger, against" in last
